@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "precision/encoding.h"
+
+namespace assay::files {
+
+/// One tensor as a file stores it, checked against the file's size. `shape` is row-major (GGUF's
+/// reversed order is undone here). Integer tensors that are no weights (position_ids and the like)
+/// have `is_weight == false` and may not be decoded.
+struct StoredTensor {
+  std::string name;
+  std::string type;  ///< as the file names it: "F16", "Q4_1", "I64"
+  bool is_weight = true;
+  precision::Encoding encoding = precision::Encoding::f32;
+  std::vector<std::int64_t> shape;
+  std::uint64_t offset = 0;  ///< of the first byte, in the file
+  std::span<const std::byte> bytes;
+};
+
+/// A model file of any format: its tensors by name and its metadata. Headers are read and checked at
+/// open; nothing proportional to a claimed number is allocated; weights are only mapped.
+class TensorFile {
+ public:
+  [[nodiscard]] std::string_view format() const { return format_; }  ///< "safetensors", "gguf"
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] const std::vector<StoredTensor>& tensors() const { return tensors_; }
+  [[nodiscard]] const StoredTensor* find(std::string_view name) const;
+  /// GGUF: every key with its value (arrays as JSON arrays). safetensors: "__metadata__".
+  [[nodiscard]] const Json& metadata() const { return metadata_; }
+
+  /// The tensor as a borrowed EncodedTensor of shape [rows, cols] (1-d: [1, n]; n-d: the last
+  /// dimension is cols). Keeps the mapping alive. bad_data if it is not a weight.
+  [[nodiscard]] precision::EncodedTensor encoded(const StoredTensor& tensor) const;
+
+ private:
+  friend class TensorFileBuilder;
+  std::string format_;
+  std::filesystem::path path_;
+  std::shared_ptr<const void> owner_;
+  std::vector<StoredTensor> tensors_;
+  std::map<std::string, std::size_t, std::less<>> index_;
+  Json metadata_;
+};
+
+/// By content, not by extension. Errors: bad_data (file, field, position), io.
+[[nodiscard]] TensorFile open_tensor_file(const std::filesystem::path& path);
+
+[[nodiscard]] TensorFile open_safetensors(const std::filesystem::path& path);
+[[nodiscard]] TensorFile open_gguf(const std::filesystem::path& path);
+
+/// What is in a folder or behind a file: the weights file, and for Hugging Face folders the paths of
+/// config.json, tokenizer.json, vocab.txt, tokenizer_config.json (empty where absent).
+struct ModelFiles {
+  std::filesystem::path root;
+  std::filesystem::path weights;
+  std::filesystem::path config;
+  std::filesystem::path tokenizer;
+  std::filesystem::path vocab;
+  std::filesystem::path tokenizer_config;
+};
+
+/// Accepts a .gguf file, a .safetensors file (its folder is searched for the rest) or a folder with
+/// config.json and model.safetensors. Errors say what is missing and where it was looked for.
+[[nodiscard]] ModelFiles locate_model(const std::filesystem::path& path);
+
+/// SHA-256 over the content of all files of a model, cached in `cache_dir` by device, inode, size
+/// and times. Reports progress.
+[[nodiscard]] std::string content_hash(const ModelFiles& files);
+[[nodiscard]] std::string content_hash(const std::filesystem::path& file);
+
+}  // namespace assay::files

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "precision/encoding.h"
+
+namespace assay::precision {
+
+/// The classes that every family maps its own layers to. `other` = pooler and the like.
+enum class LayerClass : std::uint8_t { attention, mlp, embeddings, head, other };
+[[nodiscard]] std::string_view name_of(LayerClass c) noexcept;
+
+/// One weight matrix of a model, as the planner sees it. Names are Hugging Face's without ".weight",
+/// for GGUF files too ("model.layers.0.mlp.down_proj").
+struct LayerInfo {
+  std::string name;
+  LayerClass layer_class = LayerClass::other;
+  int block = -1;              ///< index of the transformer block; -1 outside
+  std::int64_t rows = 0;       ///< output channels; for embeddings the vocabulary
+  std::int64_t cols = 0;       ///< input channels; for embeddings the width
+  Encoding source = Encoding::f32;
+  bool lookup = false;         ///< read row by row (embeddings), not multiplied
+  bool quantizable = true;     ///< quantized by a recipe's default; false: only by a rule that names it
+  std::string tied_to;         ///< shares its weight with the layer of this name; may be empty
+};
+
+/// What happens to the activations that enter a product.
+enum class Activation : std::uint8_t {
+  native,       ///< used in the compute type
+  int8_dynamic  ///< absmax per row at run time, outlier columns apart when threshold > 0
+};
+
+/// What one linear layer does.
+struct Precision {
+  std::string name;                      ///< as in recipes: "bf16", "int8", "nf4", "stored"
+  std::optional<Encoding> weight;        ///< none: as stored in the file
+  Activation activation = Activation::native;
+  bool double_quant = false;
+  std::optional<tensor::DType> compute;  ///< none: the recipe's 16-bit type (fp32 for fp32)
+  float threshold = 0.0F;                ///< outlier threshold of LLM.int8(); 0 = none
+  bool quantized = false;                ///< anything but fp32, fp16, bf16
+
+  /// Canonical form: every field that has an effect, sorted; equal precisions give equal JSON.
+  [[nodiscard]] Json canonical() const;
+};
+
+/// fp32, fp16, bf16, int8, int8-weight-only, nf4, fp4, q4_0, q4_1, q8_0, stored. Usage error with
+/// near names otherwise.
+[[nodiscard]] Precision parse_precision(const Json& value, const std::string& where);
+[[nodiscard]] std::vector<std::string> precision_names();
+
+/// A rule selects by exactly one of: class name, glob or "re:..." on Hugging Face names (`match`), or
+/// block positions (`layers`: "first 5, last 5", "0-3,7").
+struct Rule {
+  std::string match;
+  std::string layers;
+  Precision precision;
+};
+
+/// Which layer gets which precision: a default and ordered rules; the last match wins.
+struct Recipe {
+  std::string name;
+  Precision default_precision;
+  std::vector<Rule> rules;
+  std::optional<tensor::DType> sixteen_bit;  ///< bf16 or fp16; none: `auto`, resolved by device
+  std::optional<tensor::DType> activations;  ///< residual stream; none: default's own type
+  std::optional<tensor::DType> kv;           ///< KV cache; none: the activation type
+  std::vector<std::string> skip_modules;     ///< llm_int8_skip_modules
+  std::vector<std::string> notices;          ///< known keys without effect here, with the reason
+
+  [[nodiscard]] Json canonical() const;
+};
+
+/// Reads a recipe: a precision name, {default, rules}, a bare precision object, or
+/// BitsAndBytesConfig keys. Unknown keys are usage errors with near names.
+[[nodiscard]] Recipe parse_recipe(const std::string& name, const Json& value,
+                                  const std::string& where);
+
+/// From the command line: a name, an inline YAML/JSON object, or the path of a YAML file (which may
+/// hold several under `recipes:`). Several names may be separated by commas.
+[[nodiscard]] std::vector<Recipe> parse_recipe_argument(const std::string& argument);
+
+/// The precision of every layer, in order, before any device is asked. `sixteen_bit` is what `auto`
+/// resolves to. Errors (usage): a rule that matches nothing (near names), a quantized recipe that
+/// ends on no layer. Notices are appended to `notices`.
+struct Assignment {
+  std::vector<Precision> layers;  ///< as many as `model` has, compute resolved
+  tensor::DType activations = tensor::DType::f32;
+  tensor::DType kv = tensor::DType::f32;
+  std::vector<std::string> notices;
+};
+[[nodiscard]] Assignment assign(const Recipe& recipe, std::span<const LayerInfo> model,
+                                tensor::DType sixteen_bit);
+
+}  // namespace assay::precision

@@ -1,0 +1,85 @@
+#include "tensor/tensor.h"
+
+#include <atomic>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace assay::tensor {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+std::atomic<std::int64_t> current_bytes{0};
+std::atomic<std::int64_t> peak_bytes{0};
+
+void account(std::int64_t bytes) noexcept {
+  const std::int64_t now = current_bytes.fetch_add(bytes) + bytes;
+  std::int64_t peak = peak_bytes.load();
+  while (now > peak && !peak_bytes.compare_exchange_weak(peak, now)) {
+  }
+}
+
+std::size_t padded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+}  // namespace
+
+std::string to_string(const Device& device) {
+  return device.kind == DeviceKind::cpu ? "cpu" : fmt::format("cuda:{}", device.index);
+}
+
+AllocationStats allocation_stats() noexcept { return {current_bytes.load(), peak_bytes.load()}; }
+
+void reset_peak_allocation() noexcept { peak_bytes.store(current_bytes.load()); }
+
+Buffer::Buffer(std::size_t bytes, bool zero) : size_(bytes) {
+  if (bytes == 0) return;
+  if (bytes > SIZE_MAX - kAlignment) fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
+  data_ = static_cast<std::byte*>(
+      ::operator new(padded(bytes), std::align_val_t(kAlignment), std::nothrow));
+  if (data_ == nullptr) fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
+  if (zero) {
+    std::memset(data_, 0, padded(bytes));
+  } else {
+    std::memset(data_ + bytes, 0, padded(bytes) - bytes);
+  }
+  account(static_cast<std::int64_t>(padded(bytes)));
+}
+
+Buffer::Buffer(Buffer&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+Buffer::~Buffer() {
+  if (data_ == nullptr) return;
+  account(-static_cast<std::int64_t>(padded(size_)));
+  ::operator delete(data_, std::align_val_t(kAlignment));
+}
+
+Matrix::Matrix(DType type, std::int64_t rows, std::int64_t cols, bool zero)
+    : buffer_(static_cast<std::size_t>(rows * cols) * size_of(type), zero),
+      type_(type),
+      rows_(rows),
+      cols_(cols) {}
+
+void load_row(const MatrixView& m, std::int64_t r, std::span<float> out) {
+  dispatch_float(m.type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const T* in = m.row<T>(r);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = to_float(in[i]);
+  });
+}
+
+void store_row(const MatrixView& m, std::int64_t r, std::span<const float> in) {
+  dispatch_float(m.type, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* out = m.row<T>(r);
+    for (std::size_t i = 0; i < in.size(); ++i) out[i] = static_cast<T>(in[i]);
+  });
+}
+
+}  // namespace assay::tensor
