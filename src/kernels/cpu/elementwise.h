@@ -1,0 +1,71 @@
+#pragma once
+
+#include <span>
+
+#include "base/thread_pool.h"
+#include "kernels/cpu/workspace.h"
+#include "tensor/tensor.h"
+
+namespace assay::kernels::cpu {
+
+// Row-wise operations. Every one computes in f32 and rounds once to the type of its output; rows are
+// split over the pool; a row's result does not depend on the other rows or on the thread count.
+
+/// y = x / sqrt(mean(x^2) + eps) * weight.
+void rms_norm(tensor::MatrixView x, std::span<const float> weight, float eps, tensor::MatrixView y,
+              base::ThreadPool& pool);
+/// y = (x - mean) / sqrt(var + eps) * weight + bias, biased variance.
+void layer_norm(tensor::MatrixView x, std::span<const float> weight, std::span<const float> bias,
+                float eps, tensor::MatrixView y, base::ThreadPool& pool);
+/// x += y, rounded to x's type.
+void add_in_place(tensor::MatrixView x, tensor::MatrixView y, base::ThreadPool& pool);
+
+enum class UnaryFunction { gelu_erf, gelu_tanh, relu, silu, tanh };
+/// x = f(x).
+void apply(UnaryFunction function, tensor::MatrixView x, base::ThreadPool& pool);
+/// gate = f(gate) * up; f(gate) is rounded to the type first, as the references do.
+void gated_product(UnaryFunction function, tensor::MatrixView gate, tensor::MatrixView up,
+                   base::ThreadPool& pool);
+
+/// Rotates each head of x[rows, heads * head_dim] in place: halves (i, i + head_dim/2), angle
+/// position * inverse_frequency[i] in f32; `positions` has one entry per row.
+void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
+          std::span<const float> inverse_frequencies, std::int64_t head_dim, base::ThreadPool& pool);
+
+/// Keys and values of one sequence: row j is position j; rows of kv_heads * head_dim elements.
+struct AttentionSequence {
+  std::int64_t query_begin = 0;  ///< first row in q and out
+  std::int64_t query_count = 0;
+  const void* keys = nullptr;
+  const void* values = nullptr;
+  std::int64_t stride = 0;     ///< elements between positions
+  std::int64_t key_count = 0;  ///< positions present; query i is at key_count - query_count + i
+};
+
+struct AttentionCall {
+  tensor::MatrixView q;    ///< [rows, heads * head_dim]
+  tensor::MatrixView out;  ///< same shape
+  tensor::DType kv = tensor::DType::f32;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  float scale = 1.0F;
+  bool causal = false;
+  std::span<const AttentionSequence> sequences;
+};
+
+/// softmax(q k^T * scale) v in f32, over key positions in fixed tiles counted from 0: a query's
+/// result is the same bits in a prompt, in a decode step and in any batch.
+void attention(const AttentionCall& call, base::ThreadPool& pool, Workspace& workspace);
+
+/// y[r] = x[index[r]].
+void gather_rows(tensor::MatrixView x, std::span<const std::int32_t> index, tensor::MatrixView y);
+
+/// log(sum(exp(x))) in double.
+[[nodiscard]] double log_sum_exp(std::span<const float> x);
+/// Index of the largest; the first of equals.
+[[nodiscard]] std::int64_t argmax(std::span<const float> x);
+/// True when every element of a floating matrix is finite.
+[[nodiscard]] bool all_finite(tensor::MatrixView x);
+
+}  // namespace assay::kernels::cpu
