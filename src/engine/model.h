@@ -1,0 +1,87 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/hash.h"
+#include "base/progress.h"
+#include "engine/planner.h"
+#include "models/transformer.h"
+
+namespace assay::engine {
+
+using models::Sequence;
+using models::TokenId;
+
+struct LoadOptions {
+  int threads = 0;  ///< 0: base::available_threads()
+  base::ProgressSink progress;
+};
+
+/// A model loaded by a plan: each matrix is read from the mapping, decoded or quantized, packed for its
+/// kernel, and dropped from the page cache's working set. Throws unsupported if the plan is not
+/// supported, numeric naming the tensor for NaN, infinity or an fp16 overflow.
+class Model {
+ public:
+  Model(std::shared_ptr<const ModelSource> source, precision::Plan plan, const LoadOptions& options);
+  ~Model();
+
+  [[nodiscard]] const ModelSource& source() const { return *source_; }
+  [[nodiscard]] const models::ModelConfig& config() const { return source_->config(); }
+  [[nodiscard]] const precision::Plan& plan() const { return plan_; }
+  [[nodiscard]] precision::Ledger& ledger() { return ledger_; }
+  [[nodiscard]] int threads() const;
+  /// Bytes of weights in memory by encoding (tied weights once), vectors under "fp32".
+  [[nodiscard]] Json weight_bytes() const;
+  [[nodiscard]] std::int64_t total_weight_bytes() const;
+
+  [[nodiscard]] models::KvCache make_cache(int slots, std::int64_t capacity) const;
+
+  /// Decoder: appends every sequence to its slot; f32 logits [sequences, vocabulary] of the last token
+  /// of each. Valid until the next call.
+  [[nodiscard]] tensor::MatrixView decode(models::Batch batch, models::KvCache& cache);
+
+  /// Decoder: appends one sequence and calls `each(position, logits)` for every position in order,
+  /// computing the head in chunks, so that memory stays bounded.
+  void score(const Sequence& sequence, models::KvCache& cache,
+             const std::function<void(std::int64_t, std::span<const float>)>& each);
+
+  /// Encoder: hidden states [total tokens, hidden]; class logits [sequences, labels]; embeddings
+  /// [sequences, hidden]. Valid until the next call.
+  [[nodiscard]] tensor::MatrixView encode(models::Batch batch);
+  [[nodiscard]] tensor::MatrixView classify(models::Batch batch);
+  [[nodiscard]] tensor::MatrixView embed(models::Batch batch, bool normalize = true);
+
+  /// For the test that a kernel swapped under an unchanged plan is seen.
+  [[nodiscard]] models::Weights& weights_for_test();
+
+ private:
+  struct State;
+  std::shared_ptr<const ModelSource> source_;
+  precision::Plan plan_;
+  precision::Ledger ledger_;
+  std::unique_ptr<State> state_;
+};
+
+struct SamplingOptions {
+  float temperature = 0.0F;  ///< 0: greedy
+  int top_k = 0;             ///< 0: all
+  float top_p = 1.0F;
+  std::uint64_t seed = 1;
+  bool stop_at_eos = true;
+};
+
+/// Generates up to `max_tokens` after `prompt`; `on_token` may return false to stop. Returns the new
+/// tokens. Checks interrupts between steps.
+std::vector<TokenId> generate(Model& model, std::span<const TokenId> prompt, std::int64_t max_tokens,
+                              const SamplingOptions& options,
+                              const std::function<bool(TokenId)>& on_token = {});
+
+/// `count` sequences of `length` tokens sampled from the model at temperature 1, each from the BOS (or
+/// EOS) token, batched, without stopping; the same seed gives the same tokens.
+[[nodiscard]] std::vector<std::vector<TokenId>> sample_sequences(Model& model, int count,
+                                                                 std::int64_t length,
+                                                                 std::uint64_t seed);
+
+}  // namespace assay::engine

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "engine/source.h"
+#include "precision/plan.h"
+
+namespace assay::engine {
+
+struct PlanOptions {
+  std::string device = "cpu";  ///< cpu, cuda[:N], auto
+  bool fallback = false;       ///< --on-unsupported fallback
+};
+
+/// Device named by the text; device_missing with the reason where it is not there ("this build has no
+/// CUDA"), usage error for nonsense.
+[[nodiscard]] tensor::Device resolve_device(const std::string& text);
+
+/// What `sixteen_bit: auto` means on a device: bf16 on the CPU.
+[[nodiscard]] tensor::DType sixteen_bit_type(tensor::Device device);
+
+/// Recipe + model + device -> plan. Never throws for an unavailable precision: the plan says so.
+/// Usage errors: rules that match nothing and the like (precision::assign).
+[[nodiscard]] precision::Plan make_plan(const ModelSource& model, const precision::Recipe& recipe,
+                                        const PlanOptions& options);
+
+}  // namespace assay::engine

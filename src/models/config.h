@@ -1,0 +1,77 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "files/tensor_file.h"
+#include "kernels/cpu/elementwise.h"
+#include "precision/recipe.h"
+
+namespace assay::models {
+
+enum class NormKind { rms, layer };
+enum class PositionKind { rope, learned };
+enum class HeadKind { language_model, classifier, pooled_embedding };
+
+/// Everything a forward pass must know about one model, whatever file it came from. An unusual
+/// model adds a field here, not a class.
+struct ModelConfig {
+  std::string family;        ///< "llama", "bert", "distilbert"
+  std::string architecture;  ///< "LlamaForCausalLM"
+  HeadKind head = HeadKind::language_model;
+  bool causal = true;  ///< decoder with a KV cache; false: encoder
+  NormKind norm = NormKind::rms;
+  bool norm_first = true;  ///< pre-norm (llama) or post-norm (bert)
+  PositionKind position = PositionKind::rope;
+  bool gated_mlp = true;  ///< act(gate) * up, or act(up)
+  kernels::cpu::UnaryFunction activation = kernels::cpu::UnaryFunction::silu;
+  bool tied_head = false;
+  std::int64_t vocabulary = 0;
+  std::int64_t hidden = 0;
+  std::int64_t blocks = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t intermediate = 0;
+  std::int64_t max_positions = 0;
+  std::int64_t token_types = 0;  ///< 0: no segment embedding
+  float norm_eps = 1e-5F;
+  float rope_theta = 10000.0F;
+  std::vector<std::string> labels;  ///< classifier: in order of the label's id
+  std::vector<std::int64_t> eos_ids;
+};
+
+/// The parts of a block, by the roles the forward pass gives them. A family's tensor-name map turns
+/// a role into a Hugging Face name (and a GGUF name); roles a family lacks are empty.
+/// From config.json: finds the family by model_type/architectures, reads its keys, refuses (bad_data,
+/// naming file and key) unknown architectures, missing or wrongly typed keys, sizes out of range and
+/// any rope/activation/attention variant that is not implemented.
+[[nodiscard]] ModelConfig config_from_json(const Json& config, const std::string& source);
+
+/// From GGUF metadata ("general.architecture" = llama).
+[[nodiscard]] ModelConfig config_from_gguf(const files::TensorFile& file);
+
+/// One weight of the model: a matrix (a layer of the plan) or a vector (norm, bias).
+struct WeightSpec {
+  std::string role;      ///< "blocks.0.attention.query"
+  std::string name;      ///< Hugging Face name, without ".weight"/".bias" for matrices
+  std::string stored;    ///< name of the tensor in this file (prefixes such as "bert." vary)
+  std::string bias;      ///< stored name of the bias vector, or empty
+  bool matrix = true;
+  bool interleaved_rows = false;  ///< GGUF: rows of attn_q/attn_k are permuted; undo on load
+  precision::LayerInfo layer;     ///< for matrices
+};
+
+/// Every weight in the order of execution, checked against the file: missing tensors and wrong shapes
+/// are bad_data errors that name tensor and file; unused tensors are returned as notices.
+struct WeightMap {
+  std::vector<WeightSpec> weights;
+  std::vector<std::string> notices;
+};
+[[nodiscard]] WeightMap map_weights(const ModelConfig& config, const files::TensorFile& file);
+
+/// Names of the families that are known, for error messages and docs.
+[[nodiscard]] std::vector<std::string> family_names();
+
+}  // namespace assay::models
