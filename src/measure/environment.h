@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/json.h"
+
+namespace assay::measure {
+
+/// The machine and build, as it goes into every result: CPU, cores, instruction set used, threads
+/// available, memory, kernel, load average, clock governor and frequencies where readable, GPU or why
+/// none, energy meter or why none, versions, git commit.
+[[nodiscard]] Json environment();
+
+/// {"value": null, "reason": ...}: no meter is built yet; readable RAPL is reported as present.
+[[nodiscard]] Json energy_unavailable();
+
+/// Peak resident memory of this process in bytes (VmHWM).
+[[nodiscard]] std::int64_t peak_resident_bytes();
+/// Free bytes of memory for this process: MemAvailable cut by the cgroup's limit.
+[[nodiscard]] std::int64_t available_memory_bytes();
+
+}  // namespace assay::measure

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "study/cell.h"
+#include "study/store.h"
+
+namespace assay::study {
+
+/// A study: a set of cells with one store. Read from YAML:
+///   name: quickstart
+///   store: assay.db
+///   sixteen_bit: auto
+///   recipes: {C-1: bf16, ...}            (also usable by name below)
+///   models:
+///     - {model: PATH, recipes: [bf16, int8, C-1], baseline: bf16,
+///        workload: {prompt: 512, generate: 128, depth: 0, repetitions: 5},
+///        tasks: [fidelity, {task: sst2, file: ...}]}
+/// Relative paths are relative to the study file; ${NAME} is an environment variable (an unset one is
+/// an error with its line). Unknown keys are usage errors with line and near names.
+struct Study {
+  std::string name;
+  std::filesystem::path store = "assay.db";
+  std::vector<Cell> cells;
+};
+[[nodiscard]] Study read_study(const std::filesystem::path& file);
+
+/// Checks files, memory, disk and devices of every cell; returns all problems at once, one line each.
+[[nodiscard]] std::vector<std::string> check(const Study& study);
+
+/// What a runner tells whoever draws: called on the parent's thread.
+struct RunEvents {
+  std::function<void(const Cell&, std::size_t index, std::size_t count)> cell_started;
+  std::function<void(const Cell&, const std::string& stage, double fraction)> stage;
+  std::function<void(const Cell&, const Json& row)> row;
+  std::function<void(const StoredCell&, bool cached)> cell_finished;
+};
+
+struct RunOptions {
+  std::vector<std::string> only;  ///< recipe names or cell ids; empty: all
+  bool rerun = false;             ///< measure again what is already there
+  double stall_seconds = 600;     ///< no record for so long: timeout
+  bool verbose = false;
+};
+
+/// Runs every cell in a child process of its own, in turn; typed failures; returns the stored cells in
+/// order. On interrupt: the child is told, the cell becomes `interrupted`, the rest is left for the next
+/// run. The parent sleeps in poll().
+[[nodiscard]] std::vector<StoredCell> run_study(const Study& study, Store& store,
+                                                const RunOptions& options, const RunEvents& events);
+
+}  // namespace assay::study
