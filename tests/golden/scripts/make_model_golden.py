@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+# Copyright the assay authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the golden files of models and quantized ops from transformers and bitsandbytes.
+
+    make_model_golden.py --out tests/golden                  random models only
+    make_model_golden.py --smollm2 FILE --minilm DIR --sst2 DIR --out tests/golden
+
+Same versions, same bytes: every part has a fixed seed. README.md beside this file says how to make
+the environment and what the files contain.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import torch  # noqa: E402  (threads are fixed before torch loads)
+
+from golden_random_models import make_random_models  # noqa: E402
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="the folder tests/golden")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    torch.set_num_threads(1)
+    make_random_models(options.out)
+
+
+if __name__ == "__main__":
+    main()
