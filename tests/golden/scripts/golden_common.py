@@ -3,6 +3,7 @@
 """What the scripts for model and op goldens share: seeds, writing, checks."""
 
 import hashlib
+import json
 import random
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def check(condition: bool, message: str) -> None:
 def write_golden(path: Path, tensors: dict, metadata: dict | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: as_array(value) for name, value in tensors.items()}
-    save_file(arrays, str(path), metadata={k: str(v) for k, v in (metadata or {}).items()})
+    # One key: the writer's order of several is not fixed, and the bytes shall be.
+    save_file(arrays, str(path), metadata={"golden": json.dumps(metadata or {})})
     path.chmod(0o644)
     size = path.stat().st_size
     check(size < LARGEST_FILE, f"{path} has {size} bytes, more than {LARGEST_FILE}")
