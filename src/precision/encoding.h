@@ -10,6 +10,10 @@
 
 #include "tensor/tensor.h"
 
+namespace assay::base {
+class ThreadPool;
+}
+
 namespace assay::precision {
 
 /// How one weight matrix is stored. The order is that of the registry in encoding.cpp; nothing else
@@ -64,6 +68,14 @@ struct EncodingInfo {
   EncodedTensor (*encode)(std::span<const float> values, std::int64_t rows, std::int64_t cols);
   /// Reference decoder of row r into out[cols].
   void (*decode_row)(const EncodedTensor& tensor, std::int64_t r, std::span<float> out);
+  /// Encodes elements [first, first + values.size()) of the flattened tensor; `first` is at a
+  /// block's border (a row's, where blocks do not cross rows). codes and scales are those of the
+  /// whole tensor; ranges that do not overlap may be encoded at the same time. Throws numeric on
+  /// NaN, infinity or a value that does not fit the encoding.
+  void (*encode_range)(std::span<const float> values, std::int64_t first, std::int64_t cols,
+                       std::span<std::byte> codes, std::span<float> scales);
+  /// How many f32 scales `scales` of an EncodedTensor has.
+  std::int64_t (*scale_count)(std::int64_t rows, std::int64_t cols);
 };
 
 [[nodiscard]] const EncodingInfo& info(Encoding encoding) noexcept;
@@ -72,8 +84,14 @@ struct EncodingInfo {
 [[nodiscard]] const EncodingInfo* find_encoding(std::string_view name) noexcept;
 [[nodiscard]] inline std::string_view name_of(Encoding e) noexcept { return info(e).name; }
 
-/// Replaces f32 block scales by the double-quantized form; only for 4-bit encodings.
+/// info(encoding).encode, divided over the pool's threads: the same bits for any number of them.
+[[nodiscard]] EncodedTensor encode(Encoding encoding, std::span<const float> values,
+                                   std::int64_t rows, std::int64_t cols, base::ThreadPool& pool);
+
+/// Replaces f32 block scales by the double-quantized form; only for 4-bit encodings. The offset is
+/// the mean of all scales, summed in double, unless one is given.
 void quantize_scales(EncodedTensor& tensor);
+void quantize_scales(EncodedTensor& tensor, float offset);
 /// The f32 block scales of a 4-bit tensor, double-quantized or not.
 [[nodiscard]] std::vector<float> block_scales(const EncodedTensor& tensor);
 

@@ -1,0 +1,125 @@
+#include "precision/encoding.h"
+
+#include <limits>
+#include <utility>
+
+#include "base/thread_pool.h"
+#include "precision/encodings/float.h"
+#include "precision/encodings/fp4.h"
+#include "precision/encodings/int8.h"
+#include "precision/encodings/nf4.h"
+#include "precision/encodings/q4_0.h"
+#include "precision/encodings/q4_1.h"
+#include "precision/encodings/q8_0.h"
+
+namespace assay::precision {
+namespace {
+
+constexpr std::array<EncodingInfo, kEncodingCount> kRegistry = {
+    kF32Info, kF16Info, kBf16Info, kInt8Info, kNf4Info, kFp4Info, kQ4_0Info, kQ4_1Info, kQ8_0Info};
+
+constexpr bool in_order() {
+  for (std::size_t i = 0; i < kRegistry.size(); ++i) {
+    if (static_cast<std::size_t>(kRegistry[i].id) != i) return false;
+  }
+  return true;
+}
+static_assert(in_order(), "the registry has the order of Encoding");
+
+/// An EncodedTensor with room for its parts, still writable.
+struct Draft {
+  tensor::Buffer codes;
+  std::vector<float> scales;
+
+  Draft(const EncodingInfo& info, std::int64_t rows, std::int64_t cols)
+      : codes(static_cast<std::size_t>(info.code_bytes(rows, cols))),
+        scales(static_cast<std::size_t>(info.scale_count(rows, cols))) {}
+
+  void encode(const EncodingInfo& info, std::span<const float> values, std::int64_t begin,
+              std::int64_t end, std::int64_t cols) {
+    const auto part =
+        values.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
+    info.encode_range(part, begin, cols, {codes.data(), codes.size()}, scales);
+  }
+
+  EncodedTensor finish(Encoding encoding, std::int64_t rows, std::int64_t cols) && {
+    return {encoding, rows, cols, share(std::move(codes)), std::move(scales), nullptr};
+  }
+};
+
+void check_size(std::span<const float> values, std::int64_t rows, std::int64_t cols) {
+  const std::int64_t elements = checked_elements(rows, cols);
+  if (values.size() == static_cast<std::size_t>(elements)) return;
+  fail(ErrorCode::internal, "{} values for a weight of {} x {}", values.size(), rows, cols);
+}
+
+}  // namespace
+
+SharedBytes share(tensor::Buffer buffer) {
+  auto owner = std::make_shared<const tensor::Buffer>(std::move(buffer));
+  const std::span<const std::byte> bytes{owner->data(), owner->size()};
+  return {std::move(owner), bytes};
+}
+
+std::int64_t EncodedTensor::bytes() const {
+  std::size_t total = codes.bytes.size() + scales.size() * sizeof(float);
+  if (nested != nullptr) {
+    total += nested->codes.size() + nested->absmax.size() * sizeof(float) + sizeof(float);
+  }
+  return static_cast<std::int64_t>(total);
+}
+
+const EncodingInfo& info(Encoding encoding) noexcept {
+  return kRegistry[static_cast<std::size_t>(encoding)];
+}
+
+std::span<const EncodingInfo> all_encodings() noexcept { return kRegistry; }
+
+const EncodingInfo* find_encoding(std::string_view name) noexcept {
+  for (const EncodingInfo& row : kRegistry) {
+    if (row.name == name) return &row;
+  }
+  return nullptr;
+}
+
+std::int64_t checked_elements(std::int64_t rows, std::int64_t cols) {
+  // A factor of 64 is left for the bytes of an element.
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 64;
+  if (rows < 0 || cols < 0 || (cols != 0 && rows > kMost / cols)) {
+    fail(ErrorCode::bad_data, "a weight cannot have the shape {} x {}", rows, cols);
+  }
+  return rows * cols;
+}
+
+std::int64_t block_code_bytes(std::int64_t rows, std::int64_t cols, std::int64_t block,
+                              std::int64_t bytes) {
+  const std::int64_t elements = checked_elements(rows, cols);
+  if (cols % block != 0) {
+    fail(ErrorCode::bad_data, "a row of {} weights is no whole number of blocks of {}", cols,
+         block);
+  }
+  return elements / block * bytes;
+}
+
+EncodedTensor encode_whole(const EncodingInfo& info, std::span<const float> values,
+                           std::int64_t rows, std::int64_t cols) {
+  check_size(values, rows, cols);
+  Draft draft(info, rows, cols);
+  draft.encode(info, values, 0, rows * cols, cols);
+  return std::move(draft).finish(info.id, rows, cols);
+}
+
+EncodedTensor encode(Encoding encoding, std::span<const float> values, std::int64_t rows,
+                     std::int64_t cols, base::ThreadPool& pool) {
+  const EncodingInfo& row = info(encoding);
+  check_size(values, rows, cols);
+  Draft draft(row, rows, cols);
+  const std::int64_t elements = rows * cols;
+  const std::int64_t unit = row.row_aligned ? std::max<std::int64_t>(cols, 1) : row.block;
+  pool.parallel_for((elements + unit - 1) / unit, [&](int, std::int64_t begin, std::int64_t end) {
+    draft.encode(row, values, begin * unit, std::min(end * unit, elements), cols);
+  });
+  return std::move(draft).finish(encoding, rows, cols);
+}
+
+}  // namespace assay::precision
