@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -8,29 +10,33 @@
 
 namespace assay::measure {
 
-/// How often something is timed. Warm-up ends after `warmup` iterations and once the rate is steady
-/// (or after 4 x warmup); then at least `iterations` and at least `min_seconds`.
+/// How often something is timed. Warm-up: at least `warmup` iterations, until two in a row differ
+/// by less than 5 % or four times as many have run. Then at least `iterations` and at least
+/// `min_seconds`.
 struct TimingOptions {
   int warmup = 1;
   int iterations = 5;
   double min_seconds = 0.0;
 };
 
-/// Raw samples in seconds and what follows from them; the statistics are stats/'s.
+/// Raw samples in seconds.
 struct Timing {
   std::vector<double> seconds;
-  /// {"value": scale/median, "unit", "mean", "stdev", "p50", "p90", "p95", "p99", "ci95": [lo, hi]}
+  int warmup = 0;  ///< iterations that were run before and are not in `seconds`
+
+  /// Time of one of `per` units of work in one iteration: {"value" (median), "unit", "mean",
+  /// "stdev", "p50", "p90", "p95", "p99", "ci95": [lo, hi] of the median, "n"}; unit "ms" or "s".
   [[nodiscard]] Json latency(double per, const std::string& unit) const;
-  /// `work / seconds`, as a rate with the bootstrap interval of the median.
+  /// `work` units an iteration, as a rate: the same fields.
   [[nodiscard]] Json rate(double work, const std::string& unit) const;
 };
 
-/// Calls `iteration(i)`; checks interrupts between iterations.
-template <typename F>
-Timing time_iterations(const TimingOptions& options, F&& iteration);
+/// Calls `iteration()` as the options say; asks for interrupts between iterations.
+[[nodiscard]] Timing time_iterations(const TimingOptions& options,
+                                     const std::function<void()>& iteration);
 
-/// Decoder workload: every combination of prompt and (generate, depth) per batch, rows named as
-/// llama-bench does (pp512, tg128, tg128@d512; batch > 1 adds "b4").
+/// Decoder workload: each prompt length, and each generated length at each depth, for each batch;
+/// rows are named as llama-bench does (pp512, tg128, tg128@d512); a batch above 1 adds "b4".
 struct DecoderWorkload {
   std::vector<int> prompt{512};
   std::vector<int> generate{128};
@@ -48,25 +54,23 @@ struct EncoderWorkload {
   std::uint64_t seed = 1;
 };
 
-/// One measured test. `metrics` by the names of design.md section 8; `verified` false with `reason`
-/// when a timed output differed from the untimed verification pass.
+/// One measured test. `metrics` by the names of design.md section 8. `reason` is empty when the
+/// timed outputs agree with those of an untimed pass.
 struct BenchRow {
   std::string test;
-  Json metrics;
-  std::vector<double> samples;
-  bool verified = false;
-  std::string reason;
+  Json metrics = Json::object();
+  std::vector<double> samples = {};
+  std::string reason = {};
 };
 
 using RowSink = std::function<void(BenchRow&&)>;
+using TokenSequences = std::span<const std::vector<engine::TokenId>>;
 
-/// Tokens are random with a fixed seed unless `data` (pre-tokenized sequences) is given, which is then
-/// cycled through. The ledger is cleared before the first timed iteration of each row.
-void bench_decoder(engine::Model& model, const DecoderWorkload& workload,
-                   std::span<const std::vector<engine::TokenId>> data,
+/// Tokens are random with a fixed seed unless `data` (tokenized samples) is given, which is then
+/// cycled through. The ledger holds the timed iterations of the row when `sink` is called.
+void bench_decoder(engine::Model& model, const DecoderWorkload& workload, TokenSequences data,
                    const base::ProgressSink& progress, const RowSink& sink);
-void bench_encoder(engine::Model& model, const EncoderWorkload& workload,
-                   std::span<const std::vector<engine::TokenId>> data,
+void bench_encoder(engine::Model& model, const EncoderWorkload& workload, TokenSequences data,
                    const base::ProgressSink& progress, const RowSink& sink);
 
 }  // namespace assay::measure

@@ -8,8 +8,8 @@
 namespace assay::measure {
 
 /// The machine and build, as it goes into every result: CPU, cores, instruction set used, threads
-/// available, memory, kernel, load average, clock governor and frequencies where readable, GPU or why
-/// none, energy meter or why none, versions, git commit.
+/// available, memory, kernel, load average, clock governor and frequencies where readable, GPU or
+/// why none, energy meter or why none, versions, git commit.
 [[nodiscard]] Json environment();
 
 /// {"value": null, "reason": ...}: no meter is built yet; readable RAPL is reported as present.

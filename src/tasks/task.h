@@ -32,17 +32,18 @@ struct TaskOptions {
                                   const TaskOptions& options);
 
 /// Windows of `context` tokens with `stride` (stride == context: disjoint windows; otherwise every
-/// window after the first scores its last `stride` tokens, as Hugging Face's guide does). Perplexity
-/// with standard error, bits per byte.
+/// window after the first scores its last `stride` tokens, as Hugging Face's guide does).
+/// Perplexity with standard error, bits per byte.
 struct PerplexityOptions {
   int context = 512;
   int stride = 512;
 };
 [[nodiscard]] TaskResult run_perplexity(engine::Model& model, const std::filesystem::path& file,
-                                        const PerplexityOptions& window, const TaskOptions& options);
+                                        const PerplexityOptions& window,
+                                        const TaskOptions& options);
 
-/// Inputs of a fidelity run: token sequences, and where they came from ("16 x 64 tokens sampled from
-/// bf16 (from q4_1) at temperature 1, seed 1", "32 built-in sentences", a file).
+/// Inputs of a fidelity run: token sequences, and where they came from ("16 x 64 tokens sampled
+/// from bf16 (from q4_1) at temperature 1, seed 1", "32 built-in sentences", a file).
 struct FidelityInputs {
   std::vector<std::vector<engine::TokenId>> sequences;
   std::string origin;
@@ -51,7 +52,8 @@ struct FidelityInputs {
 /// Sampled from `baseline` for decoders; built-in sentences for encoders.
 [[nodiscard]] FidelityInputs default_fidelity_inputs(engine::Model& baseline, int sequences,
                                                      int length, std::uint64_t seed);
-/// From a text file: non-empty lines (encoders) or consecutive windows of `length` tokens (decoders).
+/// From a text file: non-empty lines (encoders) or consecutive windows of `length` tokens
+/// (decoders).
 [[nodiscard]] FidelityInputs fidelity_inputs_from_text(const engine::ModelSource& source,
                                                        const std::filesystem::path& file,
                                                        int sequences, int length);

@@ -1,0 +1,69 @@
+#include "cli/adhoc.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+#include <filesystem>
+
+#include "engine/planner.h"
+
+namespace assay::cli {
+
+void add_adhoc_options(CLI::App& command, AdhocArguments& a) {
+  command.add_option("-m,--model", a.models, "model folder or file; may be given several times")
+      ->required();
+  command
+      .add_option("--precision,--recipe", a.precision,
+                  "names, an inline recipe ('{precision: nf4, double_quant: true}') or a file")
+      ->capture_default_str();
+  command.add_option("--device", a.device, "cpu, cuda[:N] or auto")->capture_default_str();
+  command.add_option("-t,--threads", a.threads, "0: all that this process may use");
+  command.add_option("--on-unsupported", a.on_unsupported, "fail or fallback")
+      ->check(CLI::IsMember({"fail", "fallback"}))
+      ->capture_default_str();
+  command.add_option("--store", a.store, "SQLite file that keeps every result")
+      ->capture_default_str();
+  command.add_flag("--resume", a.resume, "take finished cells from the store");
+  add_screen_options(command, a.screen);
+}
+
+study::Study adhoc_study(const std::string& name, const AdhocArguments& arguments) {
+  static_cast<void>(engine::resolve_device(arguments.device));
+  const auto recipes = precision::parse_recipe_argument(arguments.precision);
+  study::Study study{.name = name, .store = arguments.store};
+  for (const auto& model : arguments.models) {
+    const auto source = engine::ModelSource::open(model);
+    for (const auto& recipe : recipes) {
+      study.cells.push_back({.id = source->name() + "/" + recipe.name,
+                             .model = std::filesystem::absolute(model).string(),
+                             .recipe_name = recipe.name,
+                             .recipe = recipe.canonical(),
+                             .device = arguments.device,
+                             .threads = arguments.threads,
+                             .fallback = arguments.on_unsupported == "fallback"});
+    }
+  }
+  return study;
+}
+
+int run_adhoc(const study::Study& study, const AdhocArguments& arguments) {
+  return run_on_screen(study, {.rerun = !arguments.resume, .verbose = arguments.screen.verbose},
+                       arguments.screen);
+}
+
+std::vector<int> parse_counts(const std::string& text, const std::string& option) {
+  std::vector<int> counts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    int value = -1;
+    const auto result = std::from_chars(text.data() + begin, text.data() + end, value);
+    if (result.ec != std::errc{} || result.ptr != text.data() + end || value < 0) {
+      fail(ErrorCode::usage, "{} takes numbers such as 0,512, not '{}'", option, text);
+    }
+    counts.push_back(value);
+    begin = end + 1;
+  }
+  return counts;
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,141 @@
+#include "cli/screen.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/progress.h"
+#include "cli/progress_line.h"
+#include "engine/doctor.h"
+#include "measure/environment.h"
+#include "report/report.h"
+
+namespace assay::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// Draws a run: what is measured now, and what is left at the pace so far.
+class RunScreen {
+ public:
+  explicit RunScreen(bool quiet) : line_(quiet) {}
+
+  study::RunEvents events() {
+    return {.cell_started =
+                [this](const study::Cell& cell, std::size_t index, std::size_t count) {
+                  label_ = fmt::format("[{}/{}] {}", index + 1, count, cell.id);
+                  left_ = count - index;
+                  line_.set_estimate(estimate());
+                },
+            .stage = [this](const study::Cell&, const std::string& stage,
+                            double fraction) { line_.update(label_, stage, fraction); },
+            .row = {},
+            .cell_finished = [this](const study::StoredCell& cell,
+                                    bool cached) { finished(cell, cached); }};
+  }
+
+ private:
+  void finished(const study::StoredCell& cell, bool cached) {
+    if (!cached) ++measured_;
+    const std::string why = cell.reason.empty() ? "" : ": " + cell.reason;
+    line_.note(
+        fmt::format("{} {}{}{}", label_, cell.status, cached ? " (kept from before)" : "", why));
+  }
+
+  [[nodiscard]] std::string estimate() const {
+    if (measured_ == 0) return "";
+    const double each = seconds_since(begin_) / double(measured_);
+    return fmt::format(", about {:.0f} s left", each * double(left_));
+  }
+
+  ProgressLine line_;
+  Clock::time_point begin_ = Clock::now();
+  std::string label_;
+  std::size_t left_ = 0;
+  std::size_t measured_ = 0;
+};
+
+std::string noise_line(const std::vector<study::StoredCell>& cells) {
+  std::string text;
+  for (const auto& cell : cells) {
+    for (const Json& row : cell.rows) {
+      if (!row.contains("metrics") || !row["metrics"].contains("noise_floor")) continue;
+      text += fmt::format("{} {} {:.1f} %", text.empty() ? "" : ",", row["test"].get<std::string>(),
+                          100 * row["metrics"]["noise_floor"]["value"].get<double>());
+    }
+  }
+  if (text.empty()) return "";
+  return "noise floor (the baseline against itself; smaller differences mean nothing):" + text +
+         "\n";
+}
+
+std::string next_command(const std::vector<study::StoredCell>& cells) {
+  if (cells.empty()) return "assay doctor";
+  return fmt::format("assay bench -m {} --precision bf16,int8,nf4",
+                     cells.front().cell.value("model", "MODEL"));
+}
+
+int exit_code_of(const std::vector<study::StoredCell>& cells) {
+  if (base::interrupted()) return exit_code(ErrorCode::interrupted);
+  const bool all = std::ranges::all_of(cells, [](const auto& cell) { return cell.status == "ok"; });
+  if (all) return 0;
+  return cells.size() == 1 && cells.front().status == "unsupported"
+             ? exit_code(ErrorCode::unsupported)
+             : 1;
+}
+
+}  // namespace
+
+void add_screen_options(CLI::App& command, ScreenOptions& options) {
+  command.add_option("-o,--output", options.output, "table, md, json, jsonl or csv")
+      ->check(CLI::IsMember({"table", "md", "json", "jsonl", "csv"}))
+      ->capture_default_str();
+  command.add_flag("-q,--quiet", options.quiet, "no progress");
+  command.add_flag("--verbose", options.verbose, "kernel names and hashes too");
+}
+
+std::string render(const std::vector<study::StoredCell>& cells, const ScreenOptions& options) {
+  if (options.output == "json") return report::json(cells);
+  if (options.output == "jsonl") return report::jsonl(cells);
+  if (options.output == "csv") return report::csv(cells);
+  return report::table(cells, options.output == "md", options.verbose);
+}
+
+std::string machine_lines() {
+  const Json machine = measure::environment();
+  std::string text =
+      fmt::format("{}, {} threads, {}; GPU: none ({}); energy: none ({})\n",
+                  machine["cpu"].get<std::string>(), machine["threads_available"].get<int>(),
+                  machine["isa"].get<std::string>(), machine["gpu"]["reason"].get<std::string>(),
+                  machine["energy_meter"]["reason"].get<std::string>());
+  text += "precisions on cpu:";
+  for (const auto& row : engine::diagnose_cpu()) {
+    text += fmt::format(" {} {}", row.works ? "✓" : "✗", row.precision);
+  }
+  return text + "\n";
+}
+
+int run_on_screen(const study::Study& study, const study::RunOptions& run,
+                  const ScreenOptions& options) {
+  if (!options.quiet) fmt::print(stderr, "{}", machine_lines());
+  std::vector<study::StoredCell> cells;
+  {
+    study::Store store(study.store);
+    RunScreen screen(options.quiet);
+    cells = study::run_study(study, store, run, screen.events());
+  }
+  fmt::print("{}", render(cells, options));
+  if (options.output == "table") {
+    fmt::print("{}{}\nstore: {}    again from it: assay report {}\nnext: {}\n", noise_line(cells),
+               report::answer(cells), study.store.string(), study.store.string(),
+               next_command(cells));
+  }
+  return exit_code_of(cells);
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,58 @@
+#include <fmt/core.h>
+
+#include <iterator>
+#include <memory>
+
+#include "base/json.h"
+#include "cli/commands.h"
+#include "engine/source.h"
+
+namespace assay::cli {
+namespace {
+
+struct TokenizeArguments {
+  std::string model;
+  std::string output = "jsonl";
+  bool no_special = false;
+  bool parse_special = false;
+};
+
+/// One line of standard input without its newline; false at the end.
+bool read_line(std::string& line) {
+  line.clear();
+  int c = 0;
+  while ((c = std::getchar()) != EOF && c != '\n') line.push_back(static_cast<char>(c));
+  return c != EOF || !line.empty();
+}
+
+int run(const TokenizeArguments& arguments) {
+  const auto files = files::locate_model(arguments.model);
+  const auto tokenizer = text::load_tokenizer(files);
+  const text::EncodeOptions options{.add_special = !arguments.no_special,
+                                    .parse_special = arguments.parse_special};
+  for (std::string line; read_line(line);) {
+    const auto ids = tokenizer->encode(line, options);
+    Json tokens = Json::array();
+    for (const auto id : ids) tokens.push_back(tokenizer->token(id));
+    const Json row = {{"ids", ids}, {"tokens", tokens}};
+    fmt::print("{}\n", row.dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& program, Outcome& outcome) {
+  auto* command = program.add_subcommand(
+      "tokenize", "Turn each line of standard input into a line of token ids");
+  const auto arguments = std::make_shared<TokenizeArguments>();
+  command->add_option("-m,--model", arguments->model, "model folder or file")->required();
+  command->add_option("-o,--output", arguments->output, "jsonl")->check(CLI::IsMember({"jsonl"}));
+  command->add_flag("--no-special", arguments->no_special, "no [CLS], [SEP], <s> and the like");
+  command->add_flag("--parse-special", arguments->parse_special,
+                    "special tokens written in the text become their ids");
+  command->footer("Example: echo 'Hello there' | assay tokenize -m model.gguf");
+  command->callback([arguments, &outcome] { outcome.exit_code = run(*arguments); });
+}
+
+}  // namespace assay::cli

@@ -1,0 +1,243 @@
+#include "measure/bench.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "base/hash.h"
+#include "measure/environment.h"
+
+namespace assay::measure {
+namespace {
+
+using engine::TokenId;
+
+/// Ids of a workload: taken from `data` in turn, or random with a fixed seed.
+class TokenStream {
+ public:
+  TokenStream(TokenSequences data, std::int64_t vocabulary, std::uint64_t seed)
+      : data_(data), vocabulary_(vocabulary), random_(seed) {}
+
+  std::vector<TokenId> take(std::int64_t count) {
+    std::vector<TokenId> ids;
+    ids.reserve(static_cast<std::size_t>(count));
+    while (static_cast<std::int64_t>(ids.size()) < count) ids.push_back(next());
+    return ids;
+  }
+
+ private:
+  TokenId next() {
+    if (data_.empty()) {
+      return static_cast<TokenId>(random_.below(static_cast<std::uint64_t>(vocabulary_)));
+    }
+    while (position_ >= data_[sample_].size()) {
+      sample_ = (sample_ + 1) % data_.size();
+      position_ = 0;
+    }
+    return data_[sample_][position_++];
+  }
+
+  TokenSequences data_;
+  std::int64_t vocabulary_;
+  base::Random random_;
+  std::size_t sample_ = 0;
+  std::size_t position_ = 0;
+};
+
+/// The outputs of the verification pass, against which timed outputs are held.
+class Reference {
+ public:
+  void keep(const tensor::MatrixView& output) {
+    values_.clear();
+    for (std::int64_t r = 0; r < output.rows; ++r) {
+      const float* row = output.row<float>(r);
+      values_.insert(values_.end(), row, row + output.cols);
+    }
+  }
+
+  /// Empty when every value agrees within `tolerance` x the largest reference value.
+  [[nodiscard]] std::string difference(const tensor::MatrixView& output, double tolerance) const {
+    if (static_cast<std::int64_t>(values_.size()) != output.rows * output.cols) {
+      return "the timed output has another shape than the verification pass";
+    }
+    double largest = 0.0;
+    double worst = 0.0;
+    std::size_t i = 0;
+    for (std::int64_t r = 0; r < output.rows; ++r) {
+      for (std::int64_t c = 0; c < output.cols; ++c, ++i) {
+        const double difference = std::abs(double{output.row<float>(r)[c]} - values_[i]);
+        if (!(difference <= 1e30)) return "the timed output is not finite";
+        worst = std::max(worst, difference);
+        largest = std::max(largest, std::abs(double{values_[i]}));
+      }
+    }
+    if (worst <= tolerance * largest) return {};
+    return fmt::format("timed outputs differ from the verification pass by {:.3g} of {:.3g}", worst,
+                       largest);
+  }
+
+ private:
+  std::vector<float> values_;
+};
+
+/// The tolerance of the linear kernels' own tests, per compute type.
+double tolerance_of(const engine::Model& model) {
+  return model.plan().activations == tensor::DType::f32 ? 1e-5 : 2e-2;
+}
+
+std::vector<engine::Sequence> sequences_of(const std::vector<std::vector<TokenId>>& tokens) {
+  std::vector<engine::Sequence> sequences;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    sequences.push_back({tokens[i], static_cast<int>(i)});
+  }
+  return sequences;
+}
+
+std::vector<std::vector<TokenId>> take_batch(TokenStream& stream, int batch, int length) {
+  std::vector<std::vector<TokenId>> tokens;
+  for (int i = 0; i < batch; ++i) tokens.push_back(stream.take(length));
+  return tokens;
+}
+
+void add_memory(Json& metrics, const engine::Model& model) {
+  metrics["weight_bytes"] = {{"value", model.total_weight_bytes()}, {"unit", "B"}};
+  metrics["peak_host_memory"] = {{"value", peak_resident_bytes()}, {"unit", "B"}};
+  metrics["energy_gross"] = energy_unavailable();
+  metrics["energy_net"] = energy_unavailable();
+}
+
+std::string batch_prefix(int batch) { return batch > 1 ? fmt::format("b{}", batch) : ""; }
+
+/// Prompt processing: an empty cache each time, all tokens in one pass.
+BenchRow prompt_row(engine::Model& model, int batch, int length, const TimingOptions& timing,
+                    TokenStream& stream) {
+  const auto tokens = take_batch(stream, batch, length);
+  const auto sequences = sequences_of(tokens);
+  auto cache = model.make_cache(batch, length);
+  const auto pass = [&] {
+    for (int slot = 0; slot < batch; ++slot) cache.truncate(slot, 0);
+    return model.decode(sequences, cache);
+  };
+  Reference reference;
+  reference.keep(pass());
+  BenchRow row{.test = fmt::format("{}pp{}", batch_prefix(batch), length)};
+  const double tolerance = tolerance_of(model);
+  tensor::MatrixView output;
+  model.ledger().clear();
+  const Timing samples = time_iterations(timing, [&] { output = pass(); });
+  row.reason = reference.difference(output, tolerance);
+  row.metrics["tokens_per_second"] = samples.rate(double(batch) * length, "tokens/s");
+  row.metrics["ttft"] = samples.latency(1.0, "ms");
+  row.samples = samples.seconds;
+  return row;
+}
+
+/// Token generation: `count` single-token steps behind `depth` cached positions. The tokens are
+/// given, not sampled, so that every iteration and the verification pass do the same work.
+BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
+                      const TimingOptions& timing, TokenStream& stream) {
+  const auto prefix = take_batch(stream, batch, std::max(depth, 1));
+  const auto tokens = take_batch(stream, batch, count);
+  auto cache = model.make_cache(batch, std::max(depth, 1) + count);
+  const std::int64_t start = depth;
+  if (depth > 0) std::ignore = model.decode(sequences_of(prefix), cache);
+  const auto steps = [&] {
+    for (int slot = 0; slot < batch; ++slot) cache.truncate(slot, start);
+    tensor::MatrixView output;
+    std::vector<engine::Sequence> step(static_cast<std::size_t>(batch));
+    for (int i = 0; i < count; ++i) {
+      for (int slot = 0; slot < batch; ++slot) {
+        step[slot] = {std::span(tokens[slot]).subspan(i, 1), slot};
+      }
+      output = model.decode(step, cache);
+    }
+    return output;
+  };
+  Reference reference;
+  reference.keep(steps());
+  BenchRow row{.test = fmt::format("{}tg{}", batch_prefix(batch), count)};
+  if (depth > 0) row.test += fmt::format("@d{}", depth);
+  const double tolerance = tolerance_of(model);
+  tensor::MatrixView output;
+  model.ledger().clear();
+  const Timing samples = time_iterations(timing, [&] { output = steps(); });
+  row.reason = reference.difference(output, tolerance);
+  row.metrics["tokens_per_second"] = samples.rate(double(batch) * count, "tokens/s");
+  row.metrics["tpot"] = samples.latency(count, "ms");
+  row.samples = samples.seconds;
+  return row;
+}
+
+BenchRow encoder_row(engine::Model& model, int batch, int length, const TimingOptions& timing,
+                     TokenStream& stream) {
+  const auto tokens = take_batch(stream, batch, length);
+  const auto sequences = sequences_of(tokens);
+  const bool labels = model.config().head == models::HeadKind::classifier;
+  const auto pass = [&] { return labels ? model.classify(sequences) : model.embed(sequences); };
+  Reference reference;
+  reference.keep(pass());
+  BenchRow row{.test = fmt::format("b{}s{}", batch, length)};
+  const double tolerance = tolerance_of(model);
+  tensor::MatrixView output;
+  model.ledger().clear();
+  const Timing samples = time_iterations(timing, [&] { output = pass(); });
+  row.reason = reference.difference(output, tolerance);
+  row.metrics["latency"] = samples.latency(batch, "ms");
+  row.metrics["samples_per_second"] = samples.rate(batch, "samples/s");
+  row.samples = samples.seconds;
+  return row;
+}
+
+void check_length(const engine::Model& model, std::int64_t positions) {
+  const std::int64_t most = model.config().max_positions;
+  if (positions <= most) return;
+  fail(ErrorCode::usage, "the workload needs {} positions, {} has {}; ask for fewer tokens",
+       positions, model.source().name(), most);
+}
+
+}  // namespace
+
+void bench_decoder(engine::Model& model, const DecoderWorkload& workload, TokenSequences data,
+                   const base::ProgressSink& progress, const RowSink& sink) {
+  const auto run = [&](const std::string& stage, auto&& make_row) {
+    if (progress) progress(stage, 0.0);
+    TokenStream stream(data, model.config().vocabulary, workload.seed);
+    BenchRow row = make_row(stream);
+    add_memory(row.metrics, model);
+    sink(std::move(row));
+  };
+  for (const int batch : workload.batch) {
+    for (const int length : workload.prompt) {
+      if (length == 0) continue;
+      check_length(model, length);
+      run(fmt::format("prompt {}", length), [&](TokenStream& stream) {
+        return prompt_row(model, batch, length, workload.timing, stream);
+      });
+    }
+    for (const int count : workload.generate) {
+      for (const int depth : workload.depth) {
+        if (count == 0) continue;
+        check_length(model, std::int64_t{count} + depth);
+        run(fmt::format("generate {} at depth {}", count, depth), [&](TokenStream& stream) {
+          return generate_row(model, batch, count, depth, workload.timing, stream);
+        });
+      }
+    }
+  }
+}
+
+void bench_encoder(engine::Model& model, const EncoderWorkload& workload, TokenSequences data,
+                   const base::ProgressSink& progress, const RowSink& sink) {
+  for (const int batch : workload.batch) {
+    for (const int length : workload.sequence) {
+      check_length(model, length);
+      if (progress) progress(fmt::format("batch {} x {} tokens", batch, length), 0.0);
+      TokenStream stream(data, model.config().vocabulary, workload.seed);
+      BenchRow row = encoder_row(model, batch, length, workload.timing, stream);
+      add_memory(row.metrics, model);
+      sink(std::move(row));
+    }
+  }
+}
+
+}  // namespace assay::measure

@@ -1,0 +1,233 @@
+#include <algorithm>
+#include <sstream>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "engine/model.h"
+#include "measure/bench.h"
+#include "measure/environment.h"
+#include "study/baseline.h"
+#include "study/cell.h"
+#include "tasks/task.h"
+
+namespace assay::study {
+namespace {
+
+using engine::TokenId;
+
+/// A cell while it runs: the loaded model and where its records go.
+class CellRun {
+ public:
+  CellRun(const Cell& cell, const RecordSink& sink) : cell_(cell), sink_(sink) {}
+
+  void run() {
+    load();
+    if (!cell_.workload.is_null()) bench();
+    for (const Json& task : cell_.tasks) run_task(task);
+  }
+
+ private:
+  void load();
+  void bench();
+  void run_task(const Json& task);
+  tasks::TaskResult fidelity(const Json& task, const tasks::TaskOptions& options);
+  void emit_row(const std::string& test, Json metrics, const std::vector<double>& samples,
+                std::string reason, const Json& notes);
+  [[nodiscard]] base::ProgressSink progress() const {
+    return [this](const std::string& stage, double fraction) {
+      sink_({{"type", "stage"}, {"text", stage}, {"fraction", fraction}});
+    };
+  }
+  [[nodiscard]] std::vector<std::vector<TokenId>> workload_data() const;
+
+  const Cell& cell_;
+  const RecordSink& sink_;
+  std::shared_ptr<const engine::ModelSource> source_;
+  precision::Recipe recipe_;
+  std::unique_ptr<engine::Model> model_;
+};
+
+void CellRun::load() {
+  progress()("open", 0.0);
+  source_ = engine::ModelSource::open(cell_.model);
+  recipe_ = precision::parse_recipe(cell_.recipe_name, cell_.recipe, "recipe " + cell_.recipe_name);
+  auto plan =
+      engine::make_plan(*source_, recipe_, {.device = cell_.device, .fallback = cell_.fallback});
+  Json record = {{"type", "plan"},
+                 {"plan", plan.to_json()},
+                 {"model", source_->name()},
+                 {"parameters", source_->parameters()},
+                 {"source_bytes", source_->bytes_by_encoding()},
+                 {"plan_hash", plan.hash()}};
+  sink_(record);
+  if (!plan.supported()) fail(ErrorCode::unsupported, "{}", plan.reasons());
+  model_ = std::make_unique<engine::Model>(
+      source_, std::move(plan),
+      engine::LoadOptions{.threads = cell_.threads, .progress = progress()});
+  record["weight_bytes"] = model_->weight_bytes();
+  record["threads"] = model_->threads();
+  sink_(record);
+}
+
+/// A row counts as proved when the ledger of what ran since the last clear() equals the plan.
+void CellRun::emit_row(const std::string& test, Json metrics, const std::vector<double>& samples,
+                       std::string reason, const Json& notes) {
+  const auto& plan = model_->plan();
+  // Where nothing ran (a null with its reason), nothing is proved or disproved.
+  const bool ran = !model_->ledger().entries().empty();
+  const std::string mismatch = ran ? precision::compare(plan, model_->ledger()) : "";
+  if (!mismatch.empty()) reason = mismatch;
+  const Json proved = ran ? Json(mismatch.empty()) : Json(nullptr);
+  Json all_notes = plan.notices;
+  for (const auto& warning : source_->weights().notices) all_notes.push_back(warning);
+  if (!notes.is_null()) all_notes.insert(all_notes.end(), notes.begin(), notes.end());
+  const bool fallback = std::ranges::any_of(plan.entries, &precision::PlanEntry::fallback);
+  sink_({{"type", "row"},
+         {"row",
+          {{"model", source_->name()},
+           {"source", plan.source},
+           {"recipe", plan.recipe},
+           {"device", tensor::to_string(plan.device)},
+           {"threads", model_->threads()},
+           {"status", reason.empty() ? "ok" : "invalid"},
+           {"reason", reason},
+           {"proved", proved},
+           {"fallback", fallback},
+           {"test", test},
+           {"metrics", std::move(metrics)},
+           {"executed", precision::summarize(model_->ledger())},
+           {"notes", all_notes},
+           {"samples", samples}}}});
+}
+
+std::vector<int> int_list(const Json& workload, const char* key, std::vector<int> fallback) {
+  if (!workload.contains(key)) return fallback;
+  const Json& value = workload.at(key);
+  if (value.is_array()) return value.get<std::vector<int>>();
+  return {value.get<int>()};
+}
+
+measure::TimingOptions timing_options(const Json& workload, measure::TimingOptions defaults) {
+  defaults.iterations = workload.value("repetitions", defaults.iterations);
+  defaults.warmup = workload.value("warmup", defaults.warmup);
+  defaults.min_seconds = workload.value("min_seconds", defaults.min_seconds);
+  return defaults;
+}
+
+std::vector<std::vector<TokenId>> CellRun::workload_data() const {
+  if (!cell_.workload.contains("data")) return {};
+  std::vector<std::vector<TokenId>> samples;
+  std::istringstream lines(base::read_text(cell_.workload.at("data").get<std::string>()));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.empty()) samples.push_back(source_->tokenizer().encode(line));
+  }
+  if (samples.empty()) {
+    fail(ErrorCode::bad_data, "{}: no text in it", cell_.workload.at("data").get<std::string>());
+  }
+  progress()(fmt::format("data {} samples -> {}", samples.size(),
+                         tensor::to_string(model_->plan().device)),
+             0.0);
+  return samples;
+}
+
+/// The rows of one pass over the workload, and with `noise_floor` those of a second pass against
+/// it.
+void CellRun::bench() {
+  const Json& w = cell_.workload;
+  const auto data = workload_data();
+  std::vector<double> first_pass;
+  const bool twice = w.value("noise_floor", false);
+  const auto pass = [&](const measure::RowSink& sink) {
+    if (model_->config().causal) {
+      const measure::DecoderWorkload workload{.prompt = int_list(w, "prompt", {512}),
+                                              .generate = int_list(w, "generate", {128}),
+                                              .depth = int_list(w, "depth", {0}),
+                                              .batch = int_list(w, "batch", {1}),
+                                              .timing = timing_options(w, {}),
+                                              .seed = w.value("seed", std::uint64_t{1})};
+      measure::bench_decoder(*model_, workload, data, progress(), sink);
+    } else {
+      const measure::EncoderWorkload defaults;
+      const measure::EncoderWorkload workload{.batch = int_list(w, "batch", {1}),
+                                              .sequence = int_list(w, "sequence", {128}),
+                                              .timing = timing_options(w, defaults.timing),
+                                              .seed = w.value("seed", std::uint64_t{1})};
+      measure::bench_encoder(*model_, workload, data, progress(), sink);
+    }
+  };
+  const std::string rate = model_->config().causal ? "tokens_per_second" : "samples_per_second";
+  if (twice) {
+    pass([&](measure::BenchRow&& row) {
+      first_pass.push_back(row.metrics[rate]["value"].get<double>());
+    });
+  }
+  std::size_t index = 0;
+  pass([&](measure::BenchRow&& row) {
+    if (twice) {
+      const double now = row.metrics[rate]["value"].get<double>();
+      row.metrics["noise_floor"] = {{"value", std::abs(now / first_pass[index++] - 1.0)},
+                                    {"unit", "1"}};
+    }
+    emit_row(row.test, std::move(row.metrics), row.samples, row.reason, nullptr);
+  });
+}
+
+tasks::TaskResult CellRun::fidelity(const Json& task, const tasks::TaskOptions& options) {
+  const bool stored = !recipe_.default_precision.weight.has_value();
+  if (stored && model_->plan().source_quantized) {
+    tasks::TaskResult result{.task = "fidelity"};
+    result.metrics["kl_divergence"] = {
+        {"value", nullptr}, {"reason", "the baseline is the dequantization of this very encoding"}};
+    return result;
+  }
+  BaselineProcess baseline(cell_, task);
+  return tasks::run_fidelity(*model_, baseline.inputs(), baseline, options);
+}
+
+void CellRun::run_task(const Json& task) {
+  const auto name = task.at("task").get<std::string>();
+  progress()(name, 0.0);
+  model_->ledger().clear();
+  const tasks::TaskOptions options{.limit = task.value("limit", 0),
+                                   .batch = task.value("batch_size", 8),
+                                   .progress = progress()};
+  tasks::TaskResult result;
+  if (name == "sst2") {
+    result = tasks::run_sst2(*model_, task.at("file").get<std::string>(), options);
+  } else if (name == "perplexity") {
+    const tasks::PerplexityOptions window{.context = task.value("context", 512),
+                                          .stride = task.value("stride", 512)};
+    result = tasks::run_perplexity(*model_, task.at("file").get<std::string>(), window, options);
+  } else if (name == "fidelity") {
+    result = fidelity(task, options);
+  } else {
+    fail(ErrorCode::usage, "unknown task '{}'; this build has sst2, perplexity and fidelity", name);
+  }
+  emit_row(name, std::move(result.metrics), {}, {}, result.notes);
+  if (!result.items.is_null()) {
+    sink_({{"type", "items"}, {"test", name}, {"items", std::move(result.items)}});
+  }
+}
+
+}  // namespace
+
+void run_cell(const Cell& cell, const RecordSink& sink) {
+  const auto report = [&](ErrorCode code, const std::string& message) {
+    sink({{"type", "error"},
+          {"code", exit_code(code)},
+          {"status", cell_status(code)},
+          {"message", message}});
+  };
+  try {
+    CellRun(cell, sink).run();
+    sink({{"type", "end"}, {"environment", measure::environment()}});
+  } catch (const Error& error) {
+    report(error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    report(ErrorCode::out_of_memory, "an allocation failed");
+  } catch (const std::exception& error) {
+    report(ErrorCode::internal, error.what());
+  }
+}
+
+}  // namespace assay::study

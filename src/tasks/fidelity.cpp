@@ -1,0 +1,214 @@
+#include <algorithm>
+#include <cmath>
+
+#include "base/io.h"
+#include "stats/samples.h"
+#include "tasks/sentences.h"
+#include "tasks/task.h"
+
+namespace assay::tasks {
+namespace {
+
+using engine::TokenId;
+
+/// Outputs of a model in the order that BaselineOutputs promises.
+void each_output(
+    engine::Model& model, const FidelityInputs& inputs,
+    const std::function<void(std::size_t, std::int64_t, std::span<const float>)>& each) {
+  if (!model.config().causal) {
+    const bool labels = model.config().head == models::HeadKind::classifier;
+    for (std::size_t i = 0; i < inputs.sequences.size(); ++i) {
+      const engine::Sequence sequence{inputs.sequences[i], 0};
+      const auto out = labels ? model.classify({&sequence, 1}) : model.embed({&sequence, 1});
+      each(i, 0, {out.row<float>(0), static_cast<std::size_t>(out.cols)});
+    }
+    return;
+  }
+  std::size_t longest = 0;
+  for (const auto& sequence : inputs.sequences) longest = std::max(longest, sequence.size());
+  auto cache = model.make_cache(1, static_cast<std::int64_t>(longest));
+  for (std::size_t i = 0; i < inputs.sequences.size(); ++i) {
+    base::check_interrupted();
+    cache.truncate(0, 0);
+    const auto last = static_cast<std::int64_t>(inputs.sequences[i].size()) - 1;
+    model.score({inputs.sequences[i], 0}, cache,
+                [&](std::int64_t position, std::span<const float> logits) {
+                  if (position < last) each(i, position, logits);
+                });
+  }
+}
+
+/// sum p_base (log p_base - log p), in double; not below 0 but for rounding.
+double kl_divergence(std::span<const float> base, std::span<const float> other) {
+  const double base_total = kernels::cpu::log_sum_exp(base);
+  const double other_total = kernels::cpu::log_sum_exp(other);
+  double sum = 0.0;
+  for (std::size_t i = 0; i < base.size(); ++i) {
+    const double log_base = double{base[i]} - base_total;
+    sum += std::exp(log_base) * (log_base - (double{other[i]} - other_total));
+  }
+  return sum;
+}
+
+double cosine(std::span<const float> a, std::span<const float> b) {
+  double dot = 0.0;
+  double aa = 0.0;
+  double bb = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    dot += double{a[i]} * b[i];
+    aa += double{a[i]} * a[i];
+    bb += double{b[i]} * b[i];
+  }
+  return dot / std::sqrt(aa * bb);
+}
+
+Json quantity(double value, const std::string& unit) { return {{"value", value}, {"unit", unit}}; }
+
+Json with_error(std::span<const double> samples, const std::string& unit) {
+  Json metric = quantity(stats::mean(samples), unit);
+  metric["stderr"] = stats::standard_error(samples);
+  return metric;
+}
+
+/// What a decoder's positions add up to.
+struct DecoderScore {
+  std::vector<double> divergence;
+  std::vector<double> agreement;
+  std::vector<double> loss_change;  ///< nll(recipe) - nll(baseline) of the token that follows
+
+  void add(std::span<const float> base, std::span<const float> other, TokenId next) {
+    divergence.push_back(kl_divergence(base, other));
+    agreement.push_back(kernels::cpu::argmax(base) == kernels::cpu::argmax(other) ? 1.0 : 0.0);
+    const auto token = static_cast<std::size_t>(next);
+    const double base_loss = kernels::cpu::log_sum_exp(base) - double{base[token]};
+    loss_change.push_back(kernels::cpu::log_sum_exp(other) - double{other[token]} - base_loss);
+  }
+
+  [[nodiscard]] Json metrics() const {
+    Json result;
+    result["kl_divergence"] = with_error(divergence, "nats/token");
+    for (const auto& [name, percent] :
+         {std::pair{"p50", 50.0}, {"p99", 99.0}, {"p999", 99.9}, {"max", 100.0}}) {
+      result["kl_divergence"][name] = stats::percentile(divergence, percent);
+    }
+    result["top1_agreement"] = with_error(agreement, "1");
+    result["perplexity_ratio"] = quantity(std::exp(stats::mean(loss_change)), "1");
+    result["scored_tokens"] = quantity(double(divergence.size()), "tokens");
+    return result;
+  }
+};
+
+/// What an encoder's outputs add up to.
+struct EncoderScore {
+  std::vector<double> cosines;
+  std::vector<double> errors;
+  int flips = 0;
+
+  void add(std::span<const float> base, std::span<const float> other) {
+    cosines.push_back(cosine(base, other));
+    double worst = 0.0;
+    for (std::size_t i = 0; i < base.size(); ++i) {
+      worst = std::max(worst, std::abs(double{base[i]} - other[i]));
+    }
+    errors.push_back(worst);
+    flips += kernels::cpu::argmax(base) != kernels::cpu::argmax(other);
+  }
+
+  [[nodiscard]] Json metrics(bool labels) const {
+    Json result;
+    result["cosine"] = with_error(cosines, "1");
+    result["cosine"]["min"] = stats::percentile(cosines, 0);
+    result[labels ? "logit_error" : "output_error"] = with_error(errors, "1");
+    if (labels) result["label_flips"] = quantity(flips, "items");
+    return result;
+  }
+};
+
+}  // namespace
+
+FidelityInputs default_fidelity_inputs(engine::Model& baseline, int sequences, int length,
+                                       std::uint64_t seed) {
+  if (baseline.config().causal) {
+    return {.sequences = engine::sample_sequences(baseline, sequences, length, seed),
+            .origin = fmt::format("{} x {} tokens sampled from {} at temperature 1, seed {}",
+                                  sequences, length, baseline.plan().recipe, seed)};
+  }
+  FidelityInputs inputs;
+  const text::EncodeOptions options{.max_length =
+                                        static_cast<std::size_t>(baseline.config().max_positions)};
+  for (const auto sentence : kSentences) {
+    inputs.sequences.push_back(baseline.source().tokenizer().encode(sentence, options));
+  }
+  inputs.origin = fmt::format("{} built-in sentences", inputs.sequences.size());
+  return inputs;
+}
+
+FidelityInputs fidelity_inputs_from_text(const engine::ModelSource& source,
+                                         const std::filesystem::path& file, int sequences,
+                                         int length) {
+  const std::string text = base::read_text(file);
+  FidelityInputs inputs{.origin = file.filename().string()};
+  const auto most = static_cast<std::size_t>(sequences);
+  if (!source.config().causal) {
+    for (std::size_t begin = 0; begin < text.size() && inputs.sequences.size() < most;) {
+      const std::size_t end = std::min(text.find('\n', begin), text.size());
+      const auto line = std::string_view(text).substr(begin, end - begin);
+      const text::EncodeOptions options{
+          .max_length = static_cast<std::size_t>(source.config().max_positions)};
+      if (!line.empty()) inputs.sequences.push_back(source.tokenizer().encode(line, options));
+      begin = end + 1;
+    }
+  } else {
+    const auto ids = source.tokenizer().encode(text);
+    const auto window = static_cast<std::size_t>(length);
+    for (std::size_t begin = 0; begin + window <= ids.size() && inputs.sequences.size() < most;
+         begin += window) {
+      const auto first = ids.begin() + static_cast<std::ptrdiff_t>(begin);
+      inputs.sequences.emplace_back(first, first + length);
+    }
+  }
+  if (inputs.sequences.empty()) {
+    fail(ErrorCode::bad_data, "{}: no sequence of {} tokens in it", file.string(), length);
+  }
+  return inputs;
+}
+
+void stream_outputs(engine::Model& model, const FidelityInputs& inputs,
+                    const std::function<void(std::span<const float>)>& write) {
+  each_output(model, inputs,
+              [&](std::size_t, std::int64_t, std::span<const float> output) { write(output); });
+}
+
+TaskResult run_fidelity(engine::Model& model, const FidelityInputs& inputs,
+                        BaselineOutputs& baseline, const TaskOptions& options) {
+  TaskResult result{.task = "fidelity"};
+  DecoderScore decoder;
+  EncoderScore encoder;
+  const bool causal = model.config().causal;
+  each_output(
+      model, inputs, [&](std::size_t i, std::int64_t position, std::span<const float> output) {
+        const auto base = baseline.next();
+        if (base.size() != output.size()) {
+          fail(ErrorCode::internal, "the baseline gave {} values, this model {}", base.size(),
+               output.size());
+        }
+        if (causal) {
+          const auto next = inputs.sequences[i][static_cast<std::size_t>(position) + 1];
+          decoder.add(base, output, next);
+          result.items.push_back(
+              {{"kl", decoder.divergence.back()}, {"same_top", decoder.agreement.back() > 0.5}});
+        } else {
+          encoder.add(base, output);
+          result.items.push_back({{"cosine", encoder.cosines.back()}});
+        }
+        if (options.progress) {
+          options.progress("fidelity", double(i) / double(inputs.sequences.size()));
+        }
+      });
+  const bool labels = model.config().head == models::HeadKind::classifier;
+  result.metrics = causal ? decoder.metrics() : encoder.metrics(labels);
+  result.notes.push_back(inputs.origin);
+  return result;
+}
+
+}  // namespace assay::tasks
