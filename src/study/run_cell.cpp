@@ -8,6 +8,7 @@
 #include "measure/environment.h"
 #include "study/baseline.h"
 #include "study/cell.h"
+#include "study/row.h"
 #include "tasks/task.h"
 
 namespace assay::study {
@@ -32,7 +33,10 @@ class CellRun {
   void run_task(const Json& task);
   tasks::TaskResult fidelity(const Json& task, const tasks::TaskOptions& options);
   void emit_row(const std::string& test, Json metrics, const std::vector<double>& samples,
-                std::string reason, const Json& notes);
+                const std::string& reason, const Json& notes) {
+    sink_({{"type", "row"},
+           {"row", make_row(*model_, test, std::move(metrics), samples, reason, notes)}});
+  }
   [[nodiscard]] base::ProgressSink progress() const {
     return [this](const std::string& stage, double fraction) {
       sink_({{"type", "stage"}, {"text", stage}, {"fraction", fraction}});
@@ -67,37 +71,6 @@ void CellRun::load() {
   record["weight_bytes"] = model_->weight_bytes();
   record["threads"] = model_->threads();
   sink_(record);
-}
-
-/// A row counts as proved when the ledger of what ran since the last clear() equals the plan.
-void CellRun::emit_row(const std::string& test, Json metrics, const std::vector<double>& samples,
-                       std::string reason, const Json& notes) {
-  const auto& plan = model_->plan();
-  // Where nothing ran (a null with its reason), nothing is proved or disproved.
-  const bool ran = !model_->ledger().entries().empty();
-  const std::string mismatch = ran ? precision::compare(plan, model_->ledger()) : "";
-  if (!mismatch.empty()) reason = mismatch;
-  const Json proved = ran ? Json(mismatch.empty()) : Json(nullptr);
-  Json all_notes = plan.notices;
-  for (const auto& warning : source_->weights().notices) all_notes.push_back(warning);
-  if (!notes.is_null()) all_notes.insert(all_notes.end(), notes.begin(), notes.end());
-  const bool fallback = std::ranges::any_of(plan.entries, &precision::PlanEntry::fallback);
-  sink_({{"type", "row"},
-         {"row",
-          {{"model", source_->name()},
-           {"source", plan.source},
-           {"recipe", plan.recipe},
-           {"device", tensor::to_string(plan.device)},
-           {"threads", model_->threads()},
-           {"status", reason.empty() ? "ok" : "invalid"},
-           {"reason", reason},
-           {"proved", proved},
-           {"fallback", fallback},
-           {"test", test},
-           {"metrics", std::move(metrics)},
-           {"executed", precision::summarize(model_->ledger())},
-           {"notes", all_notes},
-           {"samples", samples}}}});
 }
 
 std::vector<int> int_list(const Json& workload, const char* key, std::vector<int> fallback) {
