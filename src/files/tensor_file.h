@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -10,13 +9,15 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/progress.h"
 #include "precision/encoding.h"
 
 namespace assay::files {
 
 /// One tensor as a file stores it, checked against the file's size. `shape` is row-major (GGUF's
-/// reversed order is undone here). Integer tensors that are no weights (position_ids and the like)
-/// have `is_weight == false` and may not be decoded.
+/// reversed order is undone here). Tensors that are no weights (position_ids and other integers)
+/// and those of types that cannot be decoded here (Q4_K, F8_E4M3) have `is_weight == false`, and
+/// their `encoding` says nothing.
 struct StoredTensor {
   std::string name;
   std::string type;  ///< as the file names it: "F16", "Q4_1", "I64"
@@ -27,8 +28,8 @@ struct StoredTensor {
   std::span<const std::byte> bytes;
 };
 
-/// A model file of any format: its tensors by name and its metadata. Headers are read and checked at
-/// open; nothing proportional to a claimed number is allocated; weights are only mapped.
+/// A model file of any format: its tensors by name and its metadata. Headers are read and checked
+/// at open; nothing proportional to a claimed number is allocated; weights are only mapped.
 class TensorFile {
  public:
   [[nodiscard]] std::string_view format() const { return format_; }  ///< "safetensors", "gguf"
@@ -39,7 +40,8 @@ class TensorFile {
   [[nodiscard]] const Json& metadata() const { return metadata_; }
 
   /// The tensor as a borrowed EncodedTensor of shape [rows, cols] (1-d: [1, n]; n-d: the last
-  /// dimension is cols). Keeps the mapping alive. bad_data if it is not a weight.
+  /// dimension is cols). Keeps the mapping alive; copies where the file misaligns the elements.
+  /// bad_data, with tensor and type, if it is not a weight.
   [[nodiscard]] precision::EncodedTensor encoded(const StoredTensor& tensor) const;
 
  private:
@@ -48,7 +50,7 @@ class TensorFile {
   std::filesystem::path path_;
   std::shared_ptr<const void> owner_;
   std::vector<StoredTensor> tensors_;
-  std::map<std::string, std::size_t, std::less<>> index_;
+  std::vector<std::size_t> by_name_;  ///< indices of tensors_, sorted by name
   Json metadata_;
 };
 
@@ -58,8 +60,8 @@ class TensorFile {
 [[nodiscard]] TensorFile open_safetensors(const std::filesystem::path& path);
 [[nodiscard]] TensorFile open_gguf(const std::filesystem::path& path);
 
-/// What is in a folder or behind a file: the weights file, and for Hugging Face folders the paths of
-/// config.json, tokenizer.json, vocab.txt, tokenizer_config.json (empty where absent).
+/// What is in a folder or behind a file: the weights file, and for Hugging Face folders the paths
+/// of config.json, tokenizer.json, vocab.txt, tokenizer_config.json (empty where absent).
 struct ModelFiles {
   std::filesystem::path root;
   std::filesystem::path weights;
@@ -70,12 +72,18 @@ struct ModelFiles {
 };
 
 /// Accepts a .gguf file, a .safetensors file (its folder is searched for the rest) or a folder with
-/// config.json and model.safetensors. Errors say what is missing and where it was looked for.
+/// config.json and model.safetensors, or with one .gguf file. Errors say what is missing and where
+/// it was looked for. Only `weights` is sure to be there; for GGUF the other paths stay empty.
 [[nodiscard]] ModelFiles locate_model(const std::filesystem::path& path);
 
-/// SHA-256 over the content of all files of a model, cached in `cache_dir` by device, inode, size
-/// and times. Reports progress.
-[[nodiscard]] std::string content_hash(const ModelFiles& files);
-[[nodiscard]] std::string content_hash(const std::filesystem::path& file);
+/// SHA-256 over the content of all files of a model, wherever they lie; cached by device, inode,
+/// size and times in the folder $ASSAY_CACHE, $XDG_CACHE_HOME/assay or ~/.cache/assay. A cache that
+/// cannot be used is no error. `progress` hears the fraction of bytes read. Errors: io,
+/// interrupted.
+[[nodiscard]] std::string content_hash(const ModelFiles& files,
+                                       const base::ProgressSink& progress = {});
+/// SHA-256 of one file's bytes, cached in the same way.
+[[nodiscard]] std::string content_hash(const std::filesystem::path& file,
+                                       const base::ProgressSink& progress = {});
 
 }  // namespace assay::files

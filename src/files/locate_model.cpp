@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <vector>
+
+#include "files/field_error.h"
+#include "files/mapped_file.h"
+#include "files/tensor_file.h"
+
+namespace assay::files {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path if_there(const fs::path& file) {
+  std::error_code ignored;
+  return fs::is_regular_file(file, ignored) ? file : fs::path();
+}
+
+void find_companions(ModelFiles& files) {
+  files.config = if_there(files.root / "config.json");
+  files.tokenizer = if_there(files.root / "tokenizer.json");
+  files.vocab = if_there(files.root / "vocab.txt");
+  files.tokenizer_config = if_there(files.root / "tokenizer_config.json");
+}
+
+bool is_gguf(const fs::path& file) {
+  const auto mapped = MappedFile::open(file);
+  const auto bytes = mapped->bytes();
+  constexpr std::string_view kMagic = "GGUF";
+  const bool magic =
+      bytes.size() >= kMagic.size() &&
+      std::equal(kMagic.begin(), kMagic.end(), reinterpret_cast<const char*>(bytes.data()));
+  return magic || file.extension() == ".gguf";
+}
+
+std::vector<fs::path> gguf_files(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator i(folder, error), end; !error && i != end; i.increment(error)) {
+    if (i->path().extension() == ".gguf") found.push_back(i->path());
+  }
+  if (error) fail(ErrorCode::io, "{}: cannot be listed: {}", shown(folder), error.message());
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+[[noreturn]] void fail_no_weights(const fs::path& folder) {
+  std::string_view hint = "; give a .gguf file, or a folder with config.json and model.safetensors";
+  if (!if_there(folder / "model.safetensors.index.json").empty()) {
+    hint =
+        "; weights split over several files (model.safetensors.index.json) are not supported yet";
+  } else if (!if_there(folder / "pytorch_model.bin").empty()) {
+    hint = "; there is only pytorch_model.bin: convert it to safetensors";
+  }
+  fail(ErrorCode::bad_data, "{}: no model.safetensors and no .gguf file in this folder{}",
+       shown(folder), hint);
+}
+
+ModelFiles locate_in_folder(const fs::path& folder) {
+  ModelFiles files;
+  files.root = folder;
+  files.weights = if_there(folder / "model.safetensors");
+  if (!files.weights.empty()) {
+    find_companions(files);
+    if (files.config.empty()) {
+      fail(ErrorCode::bad_data, "{}: config.json is missing beside model.safetensors",
+           shown(folder));
+    }
+    return files;
+  }
+  const std::vector<fs::path> gguf = gguf_files(folder);
+  if (gguf.empty()) fail_no_weights(folder);
+  if (gguf.size() > 1) {
+    fail(ErrorCode::bad_data, "{}: holds {} .gguf files; name one of them, for example {}",
+         shown(folder), gguf.size(), shown(gguf.front().filename()));
+  }
+  files.weights = gguf.front();
+  return files;
+}
+
+}  // namespace
+
+ModelFiles locate_model(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) {
+    fail(ErrorCode::io, "{}: there is no such file or folder", shown(path));
+  }
+  if (error) fail(ErrorCode::io, "{}: cannot be looked at: {}", shown(path), error.message());
+  if (fs::is_directory(status)) return locate_in_folder(path);
+
+  ModelFiles files;
+  files.root = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  files.weights = path;
+  if (!is_gguf(path)) find_companions(files);
+  return files;
+}
+
+}  // namespace assay::files

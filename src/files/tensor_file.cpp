@@ -1,0 +1,96 @@
+#include "files/tensor_file.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "files/field_error.h"
+#include "files/gguf.h"
+#include "files/mapped_file.h"
+#include "files/safetensors.h"
+
+namespace assay::files {
+
+namespace {
+
+RawFile map_file(const std::filesystem::path& path) {
+  const auto mapped = MappedFile::open(path);
+  return {path, mapped->bytes(), mapped};
+}
+
+bool starts_with(const RawFile& file, std::string_view text, std::size_t at = 0) {
+  return file.bytes.size() >= at + text.size() &&
+         std::memcmp(file.bytes.data() + at, text.data(), text.size()) == 0;
+}
+
+[[noreturn]] void fail_unknown(const RawFile& file) {
+  constexpr std::string_view kLfs = "version https://git-lfs";
+  std::string_view what = "is neither GGUF nor safetensors";
+  if (file.bytes.empty()) what = "is an empty file";
+  if (starts_with(file, kLfs)) what = "is only a git-lfs pointer; run `git lfs pull` for the model";
+  if (starts_with(file, "PK\x03\x04")) {
+    what = "is a zip archive (torch.save); convert the model to safetensors";
+  }
+  fail_field(file.path, "magic", 0, "the file {}", what);
+}
+
+bool aligned(std::span<const std::byte> bytes, std::size_t alignment) {
+  return reinterpret_cast<std::uintptr_t>(bytes.data()) % alignment == 0;
+}
+
+}  // namespace
+
+const StoredTensor* TensorFile::find(std::string_view name) const {
+  const auto at = std::lower_bound(
+      by_name_.begin(), by_name_.end(), name,
+      [&](std::size_t index, std::string_view wanted) { return tensors_[index].name < wanted; });
+  if (at == by_name_.end() || tensors_[*at].name != name) return nullptr;
+  return &tensors_[*at];
+}
+
+precision::EncodedTensor TensorFile::encoded(const StoredTensor& tensor) const {
+  if (!tensor.is_weight) {
+    fail_field(path_, tensor.name, tensor.offset,
+               "is {}, which is not among the weight types that can be decoded", tensor.type);
+  }
+  precision::EncodedTensor result;
+  result.encoding = tensor.encoding;
+  result.cols = tensor.shape.empty() ? 1 : tensor.shape.back();
+  result.rows = 1;
+  for (std::size_t i = 0; i + 1 < tensor.shape.size(); ++i) result.rows *= tensor.shape[i];
+
+  const std::int64_t needed = precision::info(tensor.encoding).code_bytes(result.rows, result.cols);
+  if (static_cast<std::uint64_t>(needed) != tensor.bytes.size()) {
+    fail_field(path_, tensor.name, tensor.offset, "has {} bytes, but {} x {} of {} takes {}",
+               tensor.bytes.size(), result.rows, result.cols, tensor.type, needed);
+  }
+  if (aligned(tensor.bytes, alignof(float))) {
+    result.codes = {owner_, tensor.bytes};
+    return result;
+  }
+  // safetensors allows a header of any length, and so data at any address.
+  tensor::Buffer copy(tensor.bytes.size());
+  std::memcpy(copy.data(), tensor.bytes.data(), tensor.bytes.size());
+  result.codes = precision::share(std::move(copy));
+  result.codes.bytes = result.codes.bytes.first(tensor.bytes.size());
+  return result;
+}
+
+TensorFile open_safetensors(const std::filesystem::path& path) {
+  return read_safetensors(map_file(path));
+}
+
+TensorFile open_gguf(const std::filesystem::path& path) { return read_gguf(map_file(path)); }
+
+TensorFile open_tensor_file(const std::filesystem::path& path) {
+  const RawFile file = map_file(path);
+  if (starts_with(file, "GGUF")) return read_gguf(file);
+  if (starts_with(file, "{", 8)) return read_safetensors(file);
+  const bool known =
+      starts_with(file, "version https://git-lfs") || starts_with(file, "PK\x03\x04");
+  // A damaged file gets the message of the format that its name promises.
+  if (!known && path.extension() == ".gguf") return read_gguf(file);
+  if (!known && path.extension() == ".safetensors") return read_safetensors(file);
+  fail_unknown(file);
+}
+
+}  // namespace assay::files
