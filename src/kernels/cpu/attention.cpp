@@ -1,0 +1,326 @@
+// Attention with an online softmax over tiles of kTile key positions.
+//
+// A query's arithmetic depends on nothing but its own values and the positions it sees: tiles count
+// from position 0; a score is one vector accumulator over the head's dimensions, folded by a fixed
+// tree; within a tile values are added in ascending order of position; hidden positions contribute
+// an exact 0. So prompts, decode steps, batches and any number of threads give the same bits.
+//
+// A bundle is a set of queries that read the same keys: the heads of one group and a block of rows.
+// Keys and values of a tile are widened to f32 once for a bundle. Threads take contiguous shares of
+// the work (queries x visible keys), cut between (sequence, key-value head, block, head) items.
+
+#include "kernels/cpu/elementwise.h"
+#include "kernels/cpu/highway_targets.h"
+#include "kernels/cpu/isa.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/attention.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "kernels/cpu/attention_plan.h"
+#include "kernels/cpu/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace assay::kernels::cpu::HWY_NAMESPACE {
+namespace {
+
+/// One thread's memory, carved from its part of the workspace.
+struct Scratch {
+  float* keys;     // [kTile][width]
+  float* values;   // [kTile][width]
+  float* queries;  // [kMaxBundle or group][width]
+  float* sums;     // same: running sum of p v
+  float* weights;  // [2][kTile]: softmax numerators of two queries
+};
+
+/// Rows of the tile in f32: the widened copy, or the cache itself.
+struct TileView {
+  const float* data;
+  std::size_t stride;
+};
+
+constexpr std::size_t kLanes = hn::MaxLanes(FloatTag());
+static_assert(kLanes <= kWidestVector && kTile % kLanes == 0);
+
+/// Folds neighbours: lane i of the result holds the sum of accumulator i. Every sum has the same
+/// tree, whatever its place.
+template <std::size_t kCount>
+HWY_INLINE FloatVec FoldAll(FloatTag d, FloatVec* sums) {
+  if constexpr (kCount == 1) {
+    return sums[0];
+  } else {
+#if HWY_TARGET != HWY_SCALAR
+    for (std::size_t i = 0; i < kCount / 2; ++i) {
+      const auto even = hn::ConcatEven(d, sums[2 * i + 1], sums[2 * i]);
+      const auto odd = hn::ConcatOdd(d, sums[2 * i + 1], sums[2 * i]);
+      sums[i] = hn::Add(even, odd);
+    }
+#endif
+    return FoldAll<kCount / 2>(d, sums);
+  }
+}
+
+/// scores[j] = scale * q . key[j] for the first `visible` of `rows` keys, -inf for the others of
+/// the tile. Returns the largest.
+float Scores(const float* query, const TileView& keys, std::size_t rows, std::size_t width,
+             std::size_t visible, float scale, float* scores) {
+  const FloatTag d;
+  const auto hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
+  auto largest = hidden;
+  for (std::size_t first = 0; first < kTile; first += kLanes) {
+    if (first >= visible) {
+      hn::Store(hidden, d, scores + first);
+      continue;
+    }
+    const float* key[kLanes];
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      key[k] = keys.data + std::min(first + k, rows - 1) * keys.stride;
+    }
+    FloatVec sums[kLanes];
+    for (std::size_t k = 0; k < kLanes; ++k) sums[k] = hn::Zero(d);
+    for (std::size_t i = 0; i < width; i += kLanes) {
+      const auto q = hn::Load(d, query + i);
+      for (std::size_t k = 0; k < kLanes; ++k) {
+        sums[k] = hn::MulAdd(q, hn::LoadU(d, key[k] + i), sums[k]);
+      }
+    }
+    auto score = hn::Mul(FoldAll<kLanes>(d, sums), hn::Set(d, scale));
+    if (visible - first < kLanes) {
+      score = hn::IfThenElse(hn::FirstN(d, visible - first), score, hidden);
+    }
+    hn::Store(score, d, scores + first);
+    largest = hn::Max(largest, score);
+  }
+  return hn::GetLane(hn::MaxOfLanes(d, largest));
+}
+
+/// Turns scores into exp(score - largest) and returns their sum.
+float Exponentials(float largest, float* scores) {
+  const FloatTag d;
+  const auto base = hn::Set(d, largest);
+  auto total = hn::Zero(d);
+  for (std::size_t i = 0; i < kTile; i += kLanes) {
+    const auto p = Exp(d, hn::Sub(hn::Load(d, scores + i), base));
+    hn::Store(p, d, scores + i);
+    total = hn::Add(total, p);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, total));
+}
+
+/// sums[q][c] += sum over j < visible[q] of weights[q][j] * values[j][c], j ascending, for kVectors
+/// vectors of columns of kQueries queries. visible[0] <= visible[1].
+template <std::size_t kQueries, std::size_t kVectors>
+HWY_INLINE void AddValues(const TileView& values, std::size_t column, const std::size_t* visible,
+                          const float* weights, float* const* sums) {
+  const FloatTag d;
+  FloatVec acc[kQueries][kVectors];
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    for (std::size_t c = 0; c < kVectors; ++c) {
+      acc[q][c] = hn::Load(d, sums[q] + column + c * kLanes);
+    }
+  }
+  const float* row = values.data + column;
+  std::size_t j = 0;
+  for (; j < visible[0]; ++j, row += values.stride) {
+    FloatVec v[kVectors];
+    for (std::size_t c = 0; c < kVectors; ++c) v[c] = hn::LoadU(d, row + c * kLanes);
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const auto p = hn::Set(d, weights[q * kTile + j]);
+      for (std::size_t c = 0; c < kVectors; ++c) acc[q][c] = hn::MulAdd(p, v[c], acc[q][c]);
+    }
+  }
+  if constexpr (kQueries == 2) {
+    for (; j < visible[1]; ++j, row += values.stride) {
+      const auto p = hn::Set(d, weights[kTile + j]);
+      for (std::size_t c = 0; c < kVectors; ++c) {
+        acc[1][c] = hn::MulAdd(p, hn::LoadU(d, row + c * kLanes), acc[1][c]);
+      }
+    }
+  }
+  for (std::size_t q = 0; q < kQueries; ++q) {
+    for (std::size_t c = 0; c < kVectors; ++c) {
+      hn::Store(acc[q][c], d, sums[q] + column + c * kLanes);
+    }
+  }
+}
+
+template <std::size_t kQueries>
+void AddAllValues(const TileView& values, std::size_t width, const std::size_t* visible,
+                  const float* weights, float* const* sums) {
+  std::size_t column = 0;
+  for (; column + 4 * kLanes <= width; column += 4 * kLanes) {
+    AddValues<kQueries, 4>(values, column, visible, weights, sums);
+  }
+  for (; column < width; column += kLanes) {
+    AddValues<kQueries, 1>(values, column, visible, weights, sums);
+  }
+}
+
+void Multiply(float factor, std::size_t width, float* row) {
+  const FloatTag d;
+  for (std::size_t i = 0; i < width; i += kLanes) {
+    hn::Store(hn::Mul(hn::Load(d, row + i), hn::Set(d, factor)), d, row + i);
+  }
+}
+
+/// The queries of a bundle against its keys, tile by tile.
+class BundleRun {
+ public:
+  BundleRun(const AttentionCall& call, const AttentionBundle& bundle, std::byte* memory)
+      : call_(call), bundle_(bundle), sequence_(call.sequences[bundle.sequence]) {
+    width_ = PadToLanes(static_cast<std::size_t>(call.head_dim));
+    heads_ = static_cast<std::size_t>(bundle.head_end - bundle.head_begin);
+    count_ = heads_ * static_cast<std::size_t>(bundle.query_end - bundle.query_begin);
+    auto* next = reinterpret_cast<float*>(memory);
+    const auto carve = [&next](std::size_t floats) { return std::exchange(next, next + floats); };
+    scratch_.keys = carve(kTile * width_);
+    scratch_.values = carve(kTile * width_);
+    scratch_.queries = carve(count_ * width_);
+    scratch_.sums = carve(count_ * width_);
+    scratch_.weights = carve(2 * kTile);
+    largest_ = carve(count_);
+    total_ = carve(count_);
+  }
+
+  void Run() {
+    const auto cols = static_cast<std::size_t>(call_.head_dim);
+    for (std::size_t i = 0; i < count_; ++i) {
+      LoadFloats(call_.q.type, At(call_.q, Row(i), Column(i)), cols, Query(i));
+      largest_[i] = -std::numeric_limits<float>::infinity();
+      total_[i] = 0;
+    }
+    std::fill_n(scratch_.sums, count_ * width_, 0.0F);
+    const std::size_t end = Visible(count_ - 1);
+    for (std::size_t begin = 0; begin < end; begin += kTile) RunTile(begin, end);
+    for (std::size_t i = 0; i < count_; ++i) {
+      Finish(i);
+      StoreFloats(Sum(i), cols, call_.out.type, At(call_.out, Row(i), Column(i)));
+    }
+  }
+
+ private:
+  float* Query(std::size_t i) const { return scratch_.queries + i * width_; }
+  float* Sum(std::size_t i) const { return scratch_.sums + i * width_; }
+
+  /// Queries are ordered by position, then by head.
+  std::int64_t Position(std::size_t i) const {
+    return bundle_.query_begin + static_cast<std::int64_t>(i / heads_);
+  }
+  std::int64_t Row(std::size_t i) const { return sequence_.query_begin + Position(i); }
+  std::size_t Column(std::size_t i) const {
+    return (static_cast<std::size_t>(bundle_.head_begin) + i % heads_) *
+           static_cast<std::size_t>(call_.head_dim);
+  }
+  std::size_t Visible(std::size_t i) const {
+    return static_cast<std::size_t>(visible_keys(call_, sequence_, Position(i)));
+  }
+
+  /// Rows [begin, begin + rows) of keys or values. Bundles of few queries read f32 in place; a copy
+  /// pays for more, because the rows of a cache lie far apart.
+  TileView View(const void* base, std::size_t begin, std::size_t rows, float* copy) const {
+    const auto cols = static_cast<std::size_t>(call_.head_dim);
+    const std::size_t group = static_cast<std::size_t>(call_.heads / call_.kv_heads);
+    const auto stride = static_cast<std::size_t>(sequence_.stride);
+    const std::size_t offset =
+        begin * stride + static_cast<std::size_t>(bundle_.head_begin) / group * cols;
+    const std::size_t size = tensor::size_of(call_.kv);
+    const auto* first = static_cast<const std::byte*>(base) + offset * size;
+    if (call_.kv == tensor::DType::f32 && width_ == cols && count_ <= 4) {
+      return {reinterpret_cast<const float*>(first), stride};
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      LoadFloats(call_.kv, first + r * stride * size, cols, copy + r * width_);
+    }
+    return {copy, width_};
+  }
+
+  /// Scores and softmax numerators of query i in this tile; its sums are scaled to the new maximum.
+  void Prepare(std::size_t i, const TileView& keys, std::size_t rows, std::size_t visible,
+               float* weights) {
+    const float largest = Scores(Query(i), keys, rows, width_, visible, call_.scale, weights);
+    const float next = std::max(largest_[i], largest);
+    const FloatTag d;
+    const float factor = hn::GetLane(Exp(d, hn::Set(d, largest_[i] - next)));
+    largest_[i] = next;
+    total_[i] = total_[i] * factor + Exponentials(next, weights);
+    Multiply(factor, width_, Sum(i));
+  }
+
+  void RunTile(std::size_t begin, std::size_t end) {
+    const std::size_t rows = std::min(kTile, end - begin);
+    const TileView keys = View(sequence_.keys, begin, rows, scratch_.keys);
+    const TileView values = View(sequence_.values, begin, rows, scratch_.values);
+    std::size_t i = 0;
+    while (i < count_ && Visible(i) <= begin) ++i;
+    while (i < count_) {
+      const bool pair = i + 1 < count_;
+      std::size_t visible[2] = {};
+      float* sums[2] = {};
+      for (std::size_t q = 0; q < (pair ? 2U : 1U); ++q) {
+        visible[q] = std::min(rows, Visible(i + q) - begin);
+        sums[q] = Sum(i + q);
+        Prepare(i + q, keys, rows, visible[q], scratch_.weights + q * kTile);
+      }
+      if (pair) {
+        AddAllValues<2>(values, width_, visible, scratch_.weights, sums);
+      } else {
+        AddAllValues<1>(values, width_, visible, scratch_.weights, sums);
+      }
+      i += pair ? 2 : 1;
+    }
+  }
+
+  void Finish(std::size_t i) const {
+    const FloatTag d;
+    const auto total = hn::Set(d, total_[i]);
+    for (std::size_t c = 0; c < width_; c += kLanes) {
+      hn::Store(hn::Div(hn::Load(d, Sum(i) + c), total), d, Sum(i) + c);
+    }
+  }
+
+  const AttentionCall& call_;
+  const AttentionBundle& bundle_;
+  const AttentionSequence& sequence_;
+  std::size_t width_ = 0;  // head_dim padded to whole vectors
+  std::size_t heads_ = 0;
+  std::size_t count_ = 0;
+  Scratch scratch_{};
+  float* largest_ = nullptr;
+  float* total_ = nullptr;
+};
+
+void RunAttentionBundle(const AttentionCall& call, const AttentionBundle& bundle,
+                        std::byte* memory) {
+  BundleRun(call, bundle, memory).Run();
+}
+
+}  // namespace
+}  // namespace assay::kernels::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace assay::kernels::cpu {
+
+HWY_EXPORT(RunAttentionBundle);
+
+void attention(const AttentionCall& call, base::ThreadPool& pool, Workspace& workspace) {
+  (void)active_isa();
+  const std::size_t bytes = attention_scratch_bytes(call);
+  std::byte* memory =
+      workspace.get(Workspace::kAttention, bytes * static_cast<std::size_t>(pool.threads()));
+  pool.parallel_for(pool.threads(), [&](int thread, std::int64_t, std::int64_t) {
+    std::byte* own = memory + bytes * static_cast<std::size_t>(thread);
+    for_each_bundle(call, thread, pool.threads(), [&](const AttentionBundle& bundle) {
+      HWY_DYNAMIC_DISPATCH(RunAttentionBundle)(call, bundle, own);
+    });
+  });
+}
+
+}  // namespace assay::kernels::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/cpu/elementwise.h"
+
+namespace assay::kernels::cpu {
+
+// How attention is cut into pieces of work; plain arithmetic, the same for every instruction set.
+
+/// Key positions per tile of the online softmax. Part of the arithmetic: another value, other bits.
+inline constexpr std::size_t kTile = 64;
+/// Queries that share a widened tile, unless one group alone has more heads.
+inline constexpr std::int64_t kBundle = 32;
+/// Floats of the widest vector of any target.
+inline constexpr std::size_t kWidestVector = 16;
+
+/// Queries [query_begin, query_end) of heads [head_begin, head_end), which share one key-value
+/// head.
+struct AttentionBundle {
+  std::size_t sequence = 0;
+  std::int64_t head_begin = 0;
+  std::int64_t head_end = 0;
+  std::int64_t query_begin = 0;
+  std::int64_t query_end = 0;
+};
+
+/// Positions that query i of a sequence sees.
+inline std::int64_t visible_keys(const AttentionCall& call, const AttentionSequence& s,
+                                 std::int64_t i) {
+  return call.causal ? s.key_count - s.query_count + i + 1 : s.key_count;
+}
+
+inline std::int64_t queries_per_block(const AttentionCall& call) {
+  return std::max<std::int64_t>(1, kBundle / (call.heads / call.kv_heads));
+}
+
+/// Memory of one thread: two tiles, queries and sums of a bundle, weights of two queries, and per
+/// query its maximum and its total.
+inline std::size_t attention_scratch_bytes(const AttentionCall& call) {
+  const auto head_dim = static_cast<std::size_t>(call.head_dim);
+  const std::size_t width = (head_dim + kWidestVector - 1) / kWidestVector * kWidestVector;
+  const auto queries = static_cast<std::size_t>(std::max(kBundle, call.heads / call.kv_heads));
+  const std::size_t floats = 2 * (kTile + queries) * width + 2 * kTile + 2 * queries;
+  return (floats * sizeof(float) + 63) / 64 * 64;
+}
+
+/// Calls f(sequence, kv_head, query_begin, query_end, cost of one head) for every block, in order.
+template <typename F>
+void for_each_block(const AttentionCall& call, const F& f) {
+  const std::int64_t block = queries_per_block(call);
+  for (std::size_t s = 0; s < call.sequences.size(); ++s) {
+    const AttentionSequence& sequence = call.sequences[s];
+    for (std::int64_t kv_head = 0; kv_head < call.kv_heads; ++kv_head) {
+      for (std::int64_t begin = 0; begin < sequence.query_count; begin += block) {
+        const std::int64_t end = std::min(begin + block, sequence.query_count);
+        const std::int64_t seen =
+            visible_keys(call, sequence, begin) + visible_keys(call, sequence, end - 1);
+        f(s, kv_head, begin, end, (end - begin) * seen);
+      }
+    }
+  }
+}
+
+/// The bundles of part `part` of `parts`: contiguous shares of nearly equal cost, cut between
+/// heads.
+template <typename F>
+void for_each_bundle(const AttentionCall& call, std::int64_t part, std::int64_t parts, const F& f) {
+  const std::int64_t group = call.heads / call.kv_heads;
+  std::int64_t total = 0;
+  for_each_block(call, [&](std::size_t, std::int64_t, std::int64_t, std::int64_t,
+                           std::int64_t cost) { total += cost * group; });
+  std::int64_t before = 0;
+  for_each_block(call, [&](std::size_t s, std::int64_t kv_head, std::int64_t begin,
+                           std::int64_t end, std::int64_t cost) {
+    // A head belongs to the part in which the middle of its work lies.
+    std::int64_t first = group;
+    std::int64_t last = 0;
+    for (std::int64_t h = 0; h < group; ++h, before += cost) {
+      if ((2 * before + cost) * parts / (2 * total) != part) continue;
+      first = std::min(first, h);
+      last = h + 1;
+    }
+    if (first < last)
+      f(AttentionBundle{s, kv_head * group + first, kv_head * group + last, begin, end});
+  });
+}
+
+}  // namespace assay::kernels::cpu
