@@ -1,0 +1,171 @@
+"""The commands on small random models: rows, proofs, files, errors."""
+import csv
+import io
+import json
+import sqlite3
+import struct
+import unittest
+
+from support import Case, GOLDEN, SMALL_DECODER, SMALL_ENCODER, Run
+
+COMMANDS = [["bench"], ["eval"], ["study", "run"], ["study", "check"], ["study", "status"],
+            ["report"], ["generate"], ["tokenize"], ["inspect"], ["doctor"]]
+BENCH = ["-p", "24", "-n", "6", "-r", "2"]
+
+
+class Help(Case):
+    def test_every_command_shows_an_example(self):
+        for command in COMMANDS:
+            run = self.run_ok(*command, "--help")
+            self.assertIn("Example: assay " + command[0], run.out)
+
+    def test_unknown_option_is_a_usage_error(self):
+        self.assertEqual(Run(["bench", "--no-such"]).code, 2)
+
+
+class Bench(Case):
+    def test_rows_of_every_precision_are_proved(self):
+        run = self.run_ok("bench", "-m", SMALL_DECODER, *BENCH, "-o", "json", "--store", self.store,
+                          "--precision", "fp32,bf16,fp16,int8,int8-weight-only,nf4,stored,"
+                          "{precision: nf4, double_quant: true}")
+        document = run.json()
+        self.assertIn("cpu", document["environment"])
+        rows = document["rows"]
+        self.assertEqual({row["test"] for row in rows}, {"pp24", "tg6"})
+        self.assertEqual(len(rows), 16)
+        for row in rows:
+            self.assertEqual((row["status"], row["proved"]), ("ok", True), row)
+            metrics = row["metrics"]
+            self.assertGreater(metrics["tokens_per_second"]["value"], 0)
+            self.assertEqual(len(metrics["tokens_per_second"]["ci95"]), 2)
+            self.assertIsNone(metrics["energy_gross"]["value"])
+            self.assertTrue(metrics["energy_gross"]["reason"])
+            self.assertGreaterEqual(len(row["samples"]), 2)
+            self.assertTrue(row["executed"])
+
+    def test_encodings_that_ran_are_those_asked_for(self):
+        run = self.run_ok("bench", "-m", SMALL_DECODER, *BENCH, "-o", "json", "--store", self.store,
+                          "--recipe", "{default: bf16, rules: [{match: mlp, precision: int8}]}")
+        executed = run.json()["rows"][0]["executed"]
+        by_layer = {entry["layer"]: entry["encoding"] for entry in executed}
+        for layer, encoding in by_layer.items():
+            self.assertEqual(encoding, "int8" if ".mlp." in layer else "bf16", by_layer)
+
+    def test_formats(self):
+        common = ["bench", "-m", SMALL_DECODER, *BENCH, "--store", self.store]
+        self.assertIn("| ", self.run_ok(*common, "-o", "md").out)
+        lines = self.run_ok(*common, "-o", "jsonl").out.splitlines()
+        self.assertEqual({json.loads(line)["test"] for line in lines}, {"pp24", "tg6"})
+        rows = list(csv.DictReader(io.StringIO(self.run_ok(*common, "-o", "csv").out)))
+        self.assertEqual(len(rows) > 0 and rows[0]["recipe"], "bf16")
+
+    def test_forced_instruction_set_is_what_ran(self):
+        run = self.run_ok("bench", "-m", SMALL_DECODER, *BENCH, "-o", "json", "--store", self.store,
+                          "--precision", "fp32,int8", env={"ASSAY_CPU_ISA": "portable"})
+        for row in run.json()["rows"]:
+            for entry in row["executed"]:
+                self.assertIn("portable", entry["kernel"])
+
+    def test_unknown_instruction_set(self):
+        line = self.run_error(2, "bench", "-m", SMALL_DECODER, env={"ASSAY_CPU_ISA": "avx9"})
+        self.assertIn("avx9", line)
+
+    def test_cuda_is_not_built(self):
+        line = self.run_error(69, "bench", "-m", SMALL_DECODER, "--device", "cuda")
+        self.assertIn("CUDA", line)
+
+    def test_unknown_precision_names_near_ones(self):
+        line = self.run_error(2, "bench", "-m", SMALL_DECODER, "--precision", "int9")
+        self.assertIn("int8", line)
+
+    def test_rule_that_matches_nothing(self):
+        line = self.run_error(2, "inspect", SMALL_DECODER, "--plan",
+                              "{default: bf16, rules: [{match: '*down_prj', precision: int8}]}")
+        self.assertIn("down_prj", line)
+
+    def test_store_that_cannot_be_written(self):
+        line = self.run_error(74, "bench", "-m", SMALL_DECODER, *BENCH, "--store",
+                              "/proc/nowhere/x.db")
+        self.assertIn("/proc/nowhere/x.db", line)
+
+
+class Eval(Case):
+    def test_fidelity_of_the_baseline_with_itself_is_zero(self):
+        run = self.run_ok("eval", "-m", SMALL_DECODER, "--precision", "fp32,int8", "--tasks",
+                          "fidelity", "--sequences", "3", "--length", "12", "-o", "json",
+                          "--store", self.store)
+        rows = {row["recipe"]: row for row in run.json()["rows"]}
+        self.assertEqual(rows["fp32"]["metrics"]["kl_divergence"]["value"], 0.0)
+        self.assertEqual(rows["fp32"]["metrics"]["top1_agreement"]["value"], 1.0)
+        self.assertGreater(rows["int8"]["metrics"]["kl_divergence"]["value"], 0.0)
+        self.assertEqual(rows["fp32"]["metrics"]["scored_tokens"]["value"], 33)
+
+
+class Inspect(Case):
+    def check_malformed(self, name, content, *words):
+        path = self.write(name, content)
+        line = self.run_error(65, "inspect", path)
+        self.assertIn(name, line)
+        for word in words:
+            self.assertIn(word, line)
+        self.assertLess(self.last.seconds, 2.0)
+        self.assertLess(self.last.peak, 256 << 20)
+
+    def test_malformed_files(self):
+        header = json.dumps({"w": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]}})
+        head = struct.pack("<Q", len(header)) + header.encode()
+        self.check_malformed("truncated.safetensors", head + b"\0" * 8, "w")
+        self.check_malformed("long.safetensors", struct.pack("<Q", 1 << 60) + b"{}", "header")
+        gguf = b"GGUF" + struct.pack("<IQQ", 3, 1 << 60, 0)
+        self.check_malformed("count.gguf", gguf, "tensor")
+        gguf = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1 << 62)
+        self.check_malformed("string.gguf", gguf)
+
+    def test_unknown_architecture(self):
+        self.write("config.json", json.dumps({"model_type": "mamba", "architectures": ["Mamba"]}))
+        model = (SMALL_DECODER / "model.safetensors").read_bytes()
+        self.write("model.safetensors", model)
+        self.assertIn("mamba", self.run_error(65, "inspect", self.folder).lower())
+
+    def test_missing_tokenizer(self):
+        line = self.run_error(65, "generate", "-m", SMALL_DECODER, "--prompt", "x", "-q")
+        self.assertIn("tokenizer", line)
+
+    def test_plan_lists_every_layer(self):
+        run = self.run_ok("inspect", SMALL_DECODER, "--plan", "int8", "-o", "json")
+        plan = run.json()["plans"][0]
+        self.assertIn("down_proj", json.dumps(plan))
+
+
+class Doctor(Case):
+    def test_every_precision_works_on_the_cpu(self):
+        rows = self.run_ok("doctor", "--device", "cpu", "-o", "json").json()["precisions"]
+        names = {row["precision"] for row in rows}
+        self.assertLessEqual({"fp32", "fp16", "bf16", "int8", "int8-weight-only", "nf4", "fp4"}, names)
+        for row in rows:
+            self.assertTrue(row["works"] and row["kernel"], row)
+
+    def test_cuda_says_that_it_is_not_built(self):
+        run = Run(["doctor", "--device", "cuda"])
+        self.assertEqual(run.code, 69)
+        self.assertIn("built without CUDA", run.out)
+
+
+class Store(Case):
+    def test_report_from_the_store(self):
+        self.run_ok("bench", "-m", SMALL_ENCODER, "-b", "1,2", "-s", "16", "-r", "2", "--precision",
+                    "fp32,int8", "--store", self.store, "-o", "json")
+        rows = self.run_ok("report", self.store, "--json").json()["rows"]
+        self.assertEqual({row["test"] for row in rows}, {"b1s16", "b2s16"})
+        self.assertEqual(self.run_ok("report", self.store, "--csv", self.folder).code, 0)
+        self.assertTrue((self.folder / "rows.csv").exists())
+        with sqlite3.connect(self.store) as db:
+            self.assertEqual(db.execute("pragma integrity_check").fetchone()[0], "ok")
+
+    def test_not_a_store(self):
+        path = self.write("note.txt", "this is no database, but it is longer than a header" * 40)
+        self.assertIn("note.txt", self.run_error(65, "report", path))
+
+
+if __name__ == "__main__":
+    unittest.main()
