@@ -19,12 +19,13 @@ struct LoadOptions {
   base::ProgressSink progress;
 };
 
-/// A model loaded by a plan: each matrix is read from the mapping, decoded or quantized, packed for its
-/// kernel, and dropped from the page cache's working set. Throws unsupported if the plan is not
+/// A model loaded by a plan: each matrix is read from the mapping, decoded or quantized, packed for
+/// its kernel, and dropped from the page cache's working set. Throws unsupported if the plan is not
 /// supported, numeric naming the tensor for NaN, infinity or an fp16 overflow.
 class Model {
  public:
-  Model(std::shared_ptr<const ModelSource> source, precision::Plan plan, const LoadOptions& options);
+  Model(std::shared_ptr<const ModelSource> source, precision::Plan plan,
+        const LoadOptions& options);
   ~Model();
 
   [[nodiscard]] const ModelSource& source() const { return *source_; }
@@ -38,12 +39,13 @@ class Model {
 
   [[nodiscard]] models::KvCache make_cache(int slots, std::int64_t capacity) const;
 
-  /// Decoder: appends every sequence to its slot; f32 logits [sequences, vocabulary] of the last token
-  /// of each. Valid until the next call.
+  /// Decoder: appends every sequence to its slot; f32 logits [sequences, vocabulary] of the last
+  /// token of each. Valid until the next call.
   [[nodiscard]] tensor::MatrixView decode(models::Batch batch, models::KvCache& cache);
 
-  /// Decoder: appends one sequence and calls `each(position, logits)` for every position in order,
-  /// computing the head in chunks, so that memory stays bounded.
+  /// Decoder: appends one sequence and calls `each(position, logits)` for every appended position
+  /// in order (the first is the slot's length before the call), computing the head in chunks, so
+  /// that memory stays bounded.
   void score(const Sequence& sequence, models::KvCache& cache,
              const std::function<void(std::int64_t, std::span<const float>)>& each);
 
@@ -72,14 +74,15 @@ struct SamplingOptions {
   bool stop_at_eos = true;
 };
 
-/// Generates up to `max_tokens` after `prompt`; `on_token` may return false to stop. Returns the new
-/// tokens. Checks interrupts between steps.
-std::vector<TokenId> generate(Model& model, std::span<const TokenId> prompt, std::int64_t max_tokens,
-                              const SamplingOptions& options,
+/// Generates up to `max_tokens` after `prompt`; `on_token` may return false to stop. Returns the
+/// new tokens; one at which it stopped (EOS) is left out. Checks interrupts between steps. Usage
+/// errors: an empty prompt, more positions than the model has, options out of range.
+std::vector<TokenId> generate(Model& model, std::span<const TokenId> prompt,
+                              std::int64_t max_tokens, const SamplingOptions& options,
                               const std::function<bool(TokenId)>& on_token = {});
 
-/// `count` sequences of `length` tokens sampled from the model at temperature 1, each from the BOS (or
-/// EOS) token, batched, without stopping; the same seed gives the same tokens.
+/// `count` sequences of `length` tokens: the BOS (or EOS) token and what the model continues it
+/// with, sampled at temperature 1, batched, without stopping; the same seed gives the same tokens.
 [[nodiscard]] std::vector<std::vector<TokenId>> sample_sequences(Model& model, int count,
                                                                  std::int64_t length,
                                                                  std::uint64_t seed);

@@ -10,8 +10,8 @@ struct PlanOptions {
   bool fallback = false;       ///< --on-unsupported fallback
 };
 
-/// Device named by the text; device_missing with the reason where it is not there ("this build has no
-/// CUDA"), usage error for nonsense.
+/// Device named by the text; device_missing with the reason where it is not there ("this build has
+/// no CUDA"), usage error for nonsense.
 [[nodiscard]] tensor::Device resolve_device(const std::string& text);
 
 /// What `sixteen_bit: auto` means on a device: bf16 on the CPU.

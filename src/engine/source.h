@@ -9,7 +9,11 @@
 
 namespace assay::engine {
 
-/// A model on disk, opened and checked but not loaded: files, config, weight map. Shared, immutable.
+/// "fp32" and "fp16" for f32 and f16, as precisions are called; other encodings have one name.
+[[nodiscard]] std::string display_name(precision::Encoding encoding);
+
+/// A model on disk, opened and checked but not loaded: files, config, weight map. Shared,
+/// immutable.
 class ModelSource {
  public:
   /// Errors: bad_data (unknown architecture, malformed file, missing tensor), io.
@@ -20,12 +24,12 @@ class ModelSource {
   [[nodiscard]] const models::ModelConfig& config() const { return config_; }
   [[nodiscard]] const models::WeightMap& weights() const { return weights_; }
   [[nodiscard]] std::vector<precision::LayerInfo> layers() const;
-  /// "SmolLM2-135M-Instruct" from metadata or the file's or folder's name.
+  /// "SmolLM2-135M-Instruct": from the file's or the folder's name.
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::int64_t parameters() const;
   /// Encoding that holds most of the weights ("q4_1", "f32"), and whether it is a quantized one.
   [[nodiscard]] precision::Encoding dominant_encoding() const;
-  /// Bytes of weights by stored encoding.
+  /// Bytes of the weights that are used, by stored encoding.
   [[nodiscard]] Json bytes_by_encoding() const;
   [[nodiscard]] std::string content_hash() const;
   /// Loaded on first use; bad_data "missing tokenizer" with the places searched.

@@ -36,17 +36,20 @@ struct ModelConfig {
   std::int64_t intermediate = 0;
   std::int64_t max_positions = 0;
   std::int64_t token_types = 0;  ///< 0: no segment embedding
+  bool attention_bias = false;   ///< where the family leaves it to the model
+  bool mlp_bias = false;
   float norm_eps = 1e-5F;
   float rope_theta = 10000.0F;
+  /// Classifier: between its two layers.
+  kernels::cpu::UnaryFunction head_activation = kernels::cpu::UnaryFunction::tanh;
   std::vector<std::string> labels;  ///< classifier: in order of the label's id
   std::vector<std::int64_t> eos_ids;
+  std::int64_t bos_id = -1;  ///< -1: none
 };
 
-/// The parts of a block, by the roles the forward pass gives them. A family's tensor-name map turns
-/// a role into a Hugging Face name (and a GGUF name); roles a family lacks are empty.
-/// From config.json: finds the family by model_type/architectures, reads its keys, refuses (bad_data,
-/// naming file and key) unknown architectures, missing or wrongly typed keys, sizes out of range and
-/// any rope/activation/attention variant that is not implemented.
+/// From config.json: finds the family by model_type/architectures, reads its keys, refuses
+/// (bad_data, naming file and key) unknown architectures, missing or wrongly typed keys, sizes out
+/// of range and any rope/activation/attention variant that is not implemented.
 [[nodiscard]] ModelConfig config_from_json(const Json& config, const std::string& source);
 
 /// From GGUF metadata ("general.architecture" = llama).
@@ -54,17 +57,17 @@ struct ModelConfig {
 
 /// One weight of the model: a matrix (a layer of the plan) or a vector (norm, bias).
 struct WeightSpec {
-  std::string role;      ///< "blocks.0.attention.query"
-  std::string name;      ///< Hugging Face name, without ".weight"/".bias" for matrices
-  std::string stored;    ///< name of the tensor in this file (prefixes such as "bert." vary)
-  std::string bias;      ///< stored name of the bias vector, or empty
+  std::string role;    ///< "blocks.0.attention.query"
+  std::string name;    ///< Hugging Face name, without ".weight"/".bias" for matrices
+  std::string stored;  ///< name of the tensor in this file (prefixes such as "bert." vary)
+  std::string bias;    ///< stored name of the bias vector, or empty
   bool matrix = true;
   bool interleaved_rows = false;  ///< GGUF: rows of attn_q/attn_k are permuted; undo on load
   precision::LayerInfo layer;     ///< for matrices
 };
 
-/// Every weight in the order of execution, checked against the file: missing tensors and wrong shapes
-/// are bad_data errors that name tensor and file; unused tensors are returned as notices.
+/// Every weight in the order of execution, checked against the file: missing tensors and wrong
+/// shapes are bad_data errors that name tensor and file; unused tensors are returned as notices.
 struct WeightMap {
   std::vector<WeightSpec> weights;
   std::vector<std::string> notices;

@@ -14,8 +14,9 @@ namespace assay::models {
 
 using TokenId = std::int32_t;
 
-/// Loaded weights by role. `matrices` hold every layer of the plan, `vectors` norms in f32 (rounded
-/// to the activation type, as the references hold them).
+/// Loaded weights by role. `matrices` hold every layer of the plan; `vectors` hold norms ("<role>"
+/// and
+/// "<role>.bias") in f32, rounded to the activation type, as the references hold them.
 struct Weights {
   std::map<std::string, ops::Linear> matrices;
   std::map<std::string, std::vector<float>> vectors;
@@ -27,6 +28,7 @@ class KvCache {
   KvCache(const ModelConfig& config, tensor::DType type, int slots, std::int64_t capacity);
   [[nodiscard]] std::int64_t length(int slot) const { return lengths_[slot]; }
   [[nodiscard]] std::int64_t capacity() const { return capacity_; }
+  [[nodiscard]] int slots() const { return slots_; }
   /// Forgets positions from `length` on (a cached prefix is kept).
   void truncate(int slot, std::int64_t length);
   void advance(int slot, std::int64_t count) { lengths_[slot] += count; }
@@ -55,13 +57,19 @@ class Transformer {
  public:
   /// `activations` is the type of the residual stream and of every op's output.
   Transformer(ModelConfig config, Weights weights, tensor::DType activations);
+  ~Transformer();
+  Transformer(Transformer&&) noexcept;
+  Transformer& operator=(Transformer&&) noexcept;
 
   /// Final hidden states of all tokens, [total tokens, hidden], after the last norm. For decoders
-  /// `cache` must have room (usage error with both numbers) and is advanced. The view is valid until
-  /// the next call. Numeric error with the layer's name if an activation is NaN or infinite.
+  /// `cache` must have room (usage error with both numbers) and is advanced. The view is valid
+  /// until the next call. An empty batch or sequence, and for learned positions one longer than the
+  /// model's table, are usage errors. Numeric error with the layer's name if an activation is NaN
+  /// or infinite.
   [[nodiscard]] tensor::MatrixView forward(Batch batch, KvCache* cache, ops::Context& context);
 
-  /// f32 logits [rows, vocabulary] of the given rows of a forward() result; valid until the next call.
+  /// f32 logits [rows, vocabulary] of the given rows of a forward() result; valid until the next
+  /// call.
   [[nodiscard]] tensor::MatrixView logits(tensor::MatrixView hidden,
                                           std::span<const std::int32_t> rows,
                                           ops::Context& context);
@@ -71,14 +79,12 @@ class Transformer {
   /// f32 [sequences, hidden]: mean over tokens, then L2-normalized if asked.
   [[nodiscard]] tensor::MatrixView embed(tensor::MatrixView hidden, Batch batch, bool normalize);
 
-  [[nodiscard]] const ModelConfig& config() const { return config_; }
-  [[nodiscard]] Weights& weights() { return weights_; }
+  [[nodiscard]] const ModelConfig& config() const;
+  [[nodiscard]] Weights& weights();
 
  private:
   struct Impl;
-  ModelConfig config_;
-  Weights weights_;
-  std::shared_ptr<Impl> impl_;
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace assay::models

@@ -1,0 +1,19 @@
+#pragma once
+
+#include "base/thread_pool.h"
+#include "precision/encoding.h"
+
+namespace assay::engine {
+
+/// `stored` in the encoding `wanted`: itself where it has that encoding already, else decoded and
+/// encoded in pieces over the pool. Numeric error on NaN, infinity or a value that does not fit.
+[[nodiscard]] precision::EncodedTensor encode_weight(const precision::EncodedTensor& stored,
+                                                     precision::Encoding wanted,
+                                                     base::ThreadPool& pool);
+
+/// Undoes the permutation that GGUF's converter gives the rows of attn_q and attn_k: within a head
+/// of 2m rows, stored row 2j + h is row h * m + j. Works on whole rows of any row-aligned encoding.
+[[nodiscard]] precision::EncodedTensor undo_interleaving(const precision::EncodedTensor& stored,
+                                                         std::int64_t head_dim);
+
+}  // namespace assay::engine

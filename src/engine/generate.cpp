@@ -1,0 +1,79 @@
+#include <algorithm>
+
+#include "engine/sampler.h"
+
+namespace assay::engine {
+namespace {
+
+std::span<const float> row(tensor::MatrixView logits, std::int64_t r) {
+  return {logits.row<float>(r), static_cast<std::size_t>(logits.cols)};
+}
+
+void check_positions(const Model& model, std::int64_t positions) {
+  if (positions > model.config().max_positions) {
+    fail(ErrorCode::usage, "{} positions are more than the {} of {}", positions,
+         model.config().max_positions, model.source().name());
+  }
+}
+
+TokenId first_token(const Model& model) {
+  const models::ModelConfig& config = model.config();
+  if (config.bos_id >= 0) return static_cast<TokenId>(config.bos_id);
+  if (!config.eos_ids.empty()) return static_cast<TokenId>(config.eos_ids.front());
+  fail(ErrorCode::usage, "{} names no BOS or EOS token to start a sample with; give a text file",
+       model.source().name());
+}
+
+}  // namespace
+
+std::vector<TokenId> generate(Model& model, std::span<const TokenId> prompt,
+                              std::int64_t max_tokens, const SamplingOptions& options,
+                              const std::function<bool(TokenId)>& on_token) {
+  Sampler sampler(options);
+  if (prompt.empty()) fail(ErrorCode::usage, "the prompt has no tokens");
+  std::vector<TokenId> tokens;
+  if (max_tokens <= 0) return tokens;
+  // Compared before they are added: max_tokens may be anything.
+  const std::int64_t positions = std::ssize(prompt) + std::min(max_tokens, std::int64_t{1} << 32);
+  check_positions(model, positions);
+  models::KvCache cache = model.make_cache(1, positions);
+  const std::vector<std::int64_t>& eos = model.config().eos_ids;
+  std::span<const TokenId> next = prompt;
+  while (true) {
+    base::check_interrupted();
+    const Sequence step{next, 0};
+    const TokenId token = sampler.pick(row(model.decode({&step, 1}, cache), 0));
+    if (options.stop_at_eos && std::find(eos.begin(), eos.end(), token) != eos.end()) break;
+    tokens.push_back(token);
+    if (on_token && !on_token(token)) break;
+    if (std::ssize(tokens) == max_tokens) break;
+    next = {&tokens.back(), 1};
+  }
+  return tokens;
+}
+
+std::vector<std::vector<TokenId>> sample_sequences(Model& model, int count, std::int64_t length,
+                                                   std::uint64_t seed) {
+  if (count < 1 || length < 1) {
+    fail(ErrorCode::usage, "{} sequences of {} tokens cannot be sampled", count, length);
+  }
+  check_positions(model, length);
+  base::Random seeds(seed);
+  std::vector<Sampler> samplers;
+  std::vector<std::vector<TokenId>> sequences(static_cast<std::size_t>(count),
+                                              {first_token(model)});
+  for (int i = 0; i < count; ++i) {
+    samplers.emplace_back(SamplingOptions{.temperature = 1.0F, .seed = seeds.next()});
+  }
+  models::KvCache cache = model.make_cache(count, length);
+  std::vector<Sequence> step(sequences.size());
+  for (std::int64_t n = 1; n < length; ++n) {
+    base::check_interrupted();
+    for (int i = 0; i < count; ++i) step[i] = {{&sequences[i].back(), 1}, i};
+    const tensor::MatrixView logits = model.decode(step, cache);
+    for (int i = 0; i < count; ++i) sequences[i].push_back(samplers[i].pick(row(logits, i)));
+  }
+  return sequences;
+}
+
+}  // namespace assay::engine

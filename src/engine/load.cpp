@@ -1,0 +1,157 @@
+#include "engine/load.h"
+
+#include <algorithm>
+
+#include "base/io.h"
+#include "engine/encode_weight.h"
+#include "engine/layer_problem.h"
+
+namespace assay::engine {
+namespace {
+
+using models::WeightSpec;
+using precision::EncodedTensor;
+using precision::PlanEntry;
+
+class Loader {
+ public:
+  Loader(const ModelSource& source, const precision::Plan& plan, ops::Context& context,
+         const base::ProgressSink& progress)
+      : source_(source), plan_(plan), context_(context), progress_(progress) {
+    for (const WeightSpec& spec : source.weights().weights) total_ += stored_bytes(spec);
+  }
+
+  models::Weights load() {
+    std::size_t layer = 0;
+    for (const WeightSpec& spec : source_.weights().weights) {
+      base::check_interrupted();
+      if (progress_) progress_("load " + spec.name, done_ / std::max(total_, 1.0));
+      if (spec.matrix) {
+        load_layer(spec, plan_.entries.at(layer++));
+      } else {
+        weights_.vectors[spec.role] = vector(spec, spec.stored);
+        if (!spec.bias.empty()) weights_.vectors[spec.role + ".bias"] = vector(spec, spec.bias);
+      }
+      done_ += stored_bytes(spec);
+    }
+    if (progress_) progress_("loaded", 1.0);
+    return std::move(weights_);
+  }
+
+ private:
+  double stored_bytes(const WeightSpec& spec) const {
+    return spec.layer.tied_to.empty()
+               ? static_cast<double>(source_.tensors().find(spec.stored)->bytes.size())
+               : 0.0;
+  }
+
+  /// Runs f; a numeric error gets the tensor's name and file.
+  template <typename F>
+  auto named(const std::string& tensor, const F& f) const {
+    try {
+      return f();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::numeric) throw;
+      fail(ErrorCode::numeric, "{}: tensor '{}': {}", source_.tensors().path().string(),
+           base::printable(tensor), error.what());
+    }
+  }
+
+  EncodedTensor stored(const WeightSpec& spec, const std::string& tensor) const {
+    const EncodedTensor weight = source_.tensors().encoded(*source_.tensors().find(tensor));
+    if (!spec.interleaved_rows) return weight;
+    // A vector is one row in the file and has one element a row of the layer.
+    EncodedTensor column = weight;
+    if (tensor == spec.bias) std::swap(column.rows, column.cols);
+    return undo_interleaving(column, source_.config().head_dim);
+  }
+
+  /// A norm or bias in f32, rounded to the activation type.
+  std::vector<float> vector(const WeightSpec& spec, const std::string& tensor) const {
+    return named(tensor, [&] {
+      EncodedTensor weight = stored(spec, tensor);
+      if (weight.rows != 1) std::swap(weight.rows, weight.cols);
+      const auto rounded_as = plan_.activations == tensor::DType::f16    ? precision::Encoding::f16
+                              : plan_.activations == tensor::DType::bf16 ? precision::Encoding::bf16
+                                                                         : precision::Encoding::f32;
+      // f32 goes through its encoder too, which refuses NaN and infinity.
+      std::vector<float> values(static_cast<std::size_t>(weight.cols));
+      precision::info(weight.encoding).decode_row(weight, 0, values);
+      const EncodedTensor rounded = precision::info(rounded_as).encode(values, 1, weight.cols);
+      precision::info(rounded_as).decode_row(rounded, 0, values);
+      return values;
+    });
+  }
+
+  const kernels::cpu::LinearKernel& kernel_of(const PlanEntry& entry) const {
+    const ops::LinearChoice choice = ops::choose_linear(problem_of(entry.layer, entry.precision));
+    if (choice.kernel == nullptr) {
+      fail(ErrorCode::unsupported, "{}: {}", entry.layer.name, choice.reason);
+    }
+    const auto& promised =
+        entry.layer.lookup ? choice.kernel->lookup_identity : choice.kernel->identity;
+    if (promised != entry.kernel) {
+      fail(ErrorCode::internal, "{}: the plan has kernel {}, now {} would run; plan again",
+           entry.layer.name, entry.kernel.kernel, promised.kernel);
+    }
+    return *choice.kernel;
+  }
+
+  const PlanEntry* entry_named(const std::string& name) const {
+    for (const PlanEntry& entry : plan_.entries) {
+      if (entry.layer.name == name) return &entry;
+    }
+    return nullptr;
+  }
+
+  /// The role of the layer whose packed weight this one can use as well, or empty.
+  std::string shared_role(const PlanEntry& entry, const kernels::cpu::LinearKernel& kernel) const {
+    if (entry.layer.tied_to.empty()) return {};
+    const PlanEntry* other = entry_named(entry.layer.tied_to);
+    if (other == nullptr || &kernel_of(*other) != &kernel ||
+        problem_of(other->layer, other->precision).double_quant != entry.precision.double_quant) {
+      return {};
+    }
+    for (const WeightSpec& spec : source_.weights().weights) {
+      if (spec.name == entry.layer.tied_to) return spec.role;
+    }
+    return {};
+  }
+
+  void load_layer(const WeightSpec& spec, const PlanEntry& entry) {
+    const kernels::cpu::LinearKernel& kernel = kernel_of(entry);
+    const std::string shared = shared_role(entry, kernel);
+    if (!shared.empty()) {
+      weights_.matrices.emplace(
+          spec.role, ops::Linear(entry.layer.name, weights_.matrices.at(shared), context_));
+      return;
+    }
+    std::vector<float> bias;
+    if (!spec.bias.empty()) bias = vector(spec, spec.bias);
+    named(spec.stored, [&] {
+      const auto problem = problem_of(entry.layer, entry.precision);
+      EncodedTensor weight =
+          encode_weight(stored(spec, spec.stored), problem.encoding, context_.pool);
+      if (problem.double_quant) precision::quantize_scales(weight);
+      weights_.matrices.emplace(spec.role, ops::Linear(entry.layer.name, weight, std::move(bias),
+                                                       entry.precision, kernel, context_));
+    });
+  }
+
+  const ModelSource& source_;
+  const precision::Plan& plan_;
+  ops::Context& context_;
+  const base::ProgressSink& progress_;
+  models::Weights weights_;
+  double total_ = 0.0;
+  double done_ = 0.0;
+};
+
+}  // namespace
+
+models::Weights load_weights(const ModelSource& source, const precision::Plan& plan,
+                             ops::Context& context, const base::ProgressSink& progress) {
+  return Loader(source, plan, context, progress).load();
+}
+
+}  // namespace assay::engine

@@ -1,0 +1,111 @@
+#include "engine/source.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <mutex>
+
+#include "base/io.h"
+
+namespace assay::engine {
+namespace {
+
+using precision::Encoding;
+
+/// "SmolLM2-135M-Instruct" from "SmolLM2-135M-Instruct.Q4_1.gguf". Names in the metadata of files
+/// are those of the model they were made from, so the path has the word.
+std::string name_of_file(std::filesystem::path file) {
+  std::filesystem::path stem = file.stem();
+  std::string last = stem.extension().string();
+  if (!last.empty()) last.erase(0, 1);
+  for (char& c : last) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (precision::find_encoding(last) != nullptr) stem = stem.stem();
+  return stem.string();
+}
+
+std::string name_of_folder(const std::filesystem::path& folder) {
+  const std::filesystem::path absolute = std::filesystem::weakly_canonical(folder);
+  const std::string name = absolute.filename().string();
+  return name == "model" ? absolute.parent_path().filename().string() : name;
+}
+
+std::int64_t elements(const files::StoredTensor& tensor) {
+  std::int64_t count = 1;
+  for (const std::int64_t n : tensor.shape) count *= n;
+  return count;
+}
+
+/// Calls f(tensor) for every tensor of the file that the model uses, a tied one once.
+template <typename F>
+void for_each_tensor(const models::WeightMap& map, const files::TensorFile& file, const F& f) {
+  for (const models::WeightSpec& spec : map.weights) {
+    if (spec.layer.tied_to.empty()) f(*file.find(spec.stored));
+    if (!spec.bias.empty()) f(*file.find(spec.bias));
+  }
+}
+
+}  // namespace
+
+std::string display_name(Encoding encoding) {
+  if (encoding == Encoding::f32) return "fp32";
+  if (encoding == Encoding::f16) return "fp16";
+  return std::string(precision::name_of(encoding));
+}
+
+std::shared_ptr<const ModelSource> ModelSource::open(const std::filesystem::path& path) {
+  auto source = std::make_shared<ModelSource>();
+  source->files_ = files::locate_model(path);
+  source->tensors_ =
+      std::make_shared<const files::TensorFile>(files::open_tensor_file(source->files_.weights));
+  const bool gguf = source->tensors_->format() == "gguf";
+  source->config_ = gguf ? models::config_from_gguf(*source->tensors_)
+                         : models::config_from_json(base::read_json(source->files_.config),
+                                                    source->files_.config.string());
+  source->weights_ = models::map_weights(source->config_, *source->tensors_);
+  source->name_ = base::printable(gguf ? name_of_file(source->files_.weights)
+                                       : name_of_folder(source->files_.weights.parent_path()));
+  return source;
+}
+
+std::vector<precision::LayerInfo> ModelSource::layers() const {
+  std::vector<precision::LayerInfo> layers;
+  for (const models::WeightSpec& spec : weights_.weights) {
+    if (spec.matrix) layers.push_back(spec.layer);
+  }
+  return layers;
+}
+
+std::int64_t ModelSource::parameters() const {
+  std::int64_t count = 0;
+  for_each_tensor(weights_, *tensors_, [&](const files::StoredTensor& t) { count += elements(t); });
+  return count;
+}
+
+Encoding ModelSource::dominant_encoding() const {
+  std::array<std::int64_t, precision::kEncodingCount> counts{};
+  for_each_tensor(weights_, *tensors_, [&](const files::StoredTensor& t) {
+    counts[static_cast<std::size_t>(t.encoding)] += elements(t);
+  });
+  const auto largest = std::max_element(counts.begin(), counts.end());
+  return static_cast<Encoding>(largest - counts.begin());
+}
+
+Json ModelSource::bytes_by_encoding() const {
+  Json bytes = Json::object();
+  for_each_tensor(weights_, *tensors_, [&](const files::StoredTensor& t) {
+    const std::string name = display_name(t.encoding);
+    bytes[name] = bytes.value(name, std::int64_t{0}) + std::ssize(t.bytes);
+  });
+  return bytes;
+}
+
+std::string ModelSource::content_hash() const { return files::content_hash(files_); }
+
+const text::Tokenizer& ModelSource::tokenizer() const {
+  static std::mutex mutex;  // opening is rare, using is not: one lock serves all models
+  const std::lock_guard lock(mutex);
+  if (tokenizer_ == nullptr) tokenizer_ = text::load_tokenizer(files_);
+  return *tokenizer_;
+}
+
+}  // namespace assay::engine

@@ -1,0 +1,107 @@
+#include "models/family.h"
+
+namespace assay::models {
+namespace {
+
+using precision::LayerClass;
+
+constexpr Architecture kArchitectures[] = {{"LlamaForCausalLM", HeadKind::language_model, true}};
+
+constexpr RefusedKey kRefused[] = {{"partial_rotary_factor", "1.0"}};
+
+constexpr RoleSpec kRoles[] = {
+    {.role = "embeddings.token",
+     .name = "embed_tokens",
+     .gguf = "token_embd",
+     .layer_class = LayerClass::embeddings,
+     .kind = RoleKind::table,
+     .rows = Extent::vocabulary},
+    {.role = "blocks.{i}.attention.norm",
+     .name = "layers.{i}.input_layernorm",
+     .gguf = "blk.{i}.attn_norm",
+     .kind = RoleKind::vector},
+    {.role = "blocks.{i}.attention.query",
+     .name = "layers.{i}.self_attn.q_proj",
+     .gguf = "blk.{i}.attn_q",
+     .layer_class = LayerClass::attention,
+     .rows = Extent::query,
+     .bias = BiasRule::by_attention,
+     .interleaved = true},
+    {.role = "blocks.{i}.attention.key",
+     .name = "layers.{i}.self_attn.k_proj",
+     .gguf = "blk.{i}.attn_k",
+     .layer_class = LayerClass::attention,
+     .rows = Extent::key_value,
+     .bias = BiasRule::by_attention,
+     .interleaved = true},
+    {.role = "blocks.{i}.attention.value",
+     .name = "layers.{i}.self_attn.v_proj",
+     .gguf = "blk.{i}.attn_v",
+     .layer_class = LayerClass::attention,
+     .rows = Extent::key_value,
+     .bias = BiasRule::by_attention},
+    {.role = "blocks.{i}.attention.output",
+     .name = "layers.{i}.self_attn.o_proj",
+     .gguf = "blk.{i}.attn_output",
+     .layer_class = LayerClass::attention,
+     .cols = Extent::query,
+     .bias = BiasRule::by_attention},
+    {.role = "blocks.{i}.mlp.norm",
+     .name = "layers.{i}.post_attention_layernorm",
+     .gguf = "blk.{i}.ffn_norm",
+     .kind = RoleKind::vector},
+    {.role = "blocks.{i}.mlp.gate",
+     .name = "layers.{i}.mlp.gate_proj",
+     .gguf = "blk.{i}.ffn_gate",
+     .layer_class = LayerClass::mlp,
+     .rows = Extent::intermediate,
+     .bias = BiasRule::by_mlp},
+    {.role = "blocks.{i}.mlp.up",
+     .name = "layers.{i}.mlp.up_proj",
+     .gguf = "blk.{i}.ffn_up",
+     .layer_class = LayerClass::mlp,
+     .rows = Extent::intermediate,
+     .bias = BiasRule::by_mlp},
+    {.role = "blocks.{i}.mlp.down",
+     .name = "layers.{i}.mlp.down_proj",
+     .gguf = "blk.{i}.ffn_down",
+     .layer_class = LayerClass::mlp,
+     .cols = Extent::intermediate,
+     .bias = BiasRule::by_mlp},
+    {.role = "final_norm", .name = "norm", .gguf = "output_norm", .kind = RoleKind::vector},
+    {.role = "head.output",
+     .name = "lm_head",
+     .gguf = "output",
+     .layer_class = LayerClass::head,
+     .rows = Extent::vocabulary,
+     .presence = Presence::language_model,
+     .backbone = false},
+};
+
+}  // namespace
+
+const Family kLlama = {
+    .model_type = "llama",
+    .prefix = "model.",
+    .architectures = kArchitectures,
+    .keys = {.vocabulary = {"vocab_size"},
+             .hidden = {"hidden_size"},
+             .blocks = {"num_hidden_layers"},
+             .heads = {"num_attention_heads"},
+             .intermediate = {"intermediate_size"},
+             .max_positions = {"max_position_embeddings", 2048},
+             .token_types = {},
+             .activation = "hidden_act",
+             .eps = "rms_norm_eps",
+             .eps_value = 1e-6},
+    .refused = kRefused,
+    .roles = kRoles,
+    .causal = true,
+    .norm = NormKind::rms,
+    .norm_first = true,
+    .position = PositionKind::rope,
+    .gated_mlp = true,
+    .head_activation = kernels::cpu::UnaryFunction::tanh,
+};
+
+}  // namespace assay::models

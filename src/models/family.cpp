@@ -1,0 +1,49 @@
+#include "models/family.h"
+
+#include <array>
+
+namespace assay::models {
+namespace {
+
+constexpr std::array<const Family*, 3> kFamilies = {&kLlama, &kBert, &kDistilBert};
+
+}  // namespace
+
+std::span<const Family* const> all_families() { return kFamilies; }
+
+const Family* find_family(std::string_view model_type) {
+  for (const Family* family : kFamilies) {
+    if (family->model_type == model_type) return family;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> family_names() {
+  std::vector<std::string> names;
+  for (const Family* family : kFamilies) names.emplace_back(family->model_type);
+  return names;
+}
+
+std::int64_t extent(Extent e, const ModelConfig& config) {
+  switch (e) {
+    case Extent::hidden:
+      return config.hidden;
+    case Extent::vocabulary:
+      return config.vocabulary;
+    case Extent::positions:
+      return config.max_positions;
+    case Extent::token_types:
+      return config.token_types;
+    case Extent::intermediate:
+      return config.intermediate;
+    case Extent::query:
+      return config.heads * config.head_dim;
+    case Extent::key_value:
+      return config.kv_heads * config.head_dim;
+    case Extent::labels:
+      return static_cast<std::int64_t>(config.labels.size());
+  }
+  fail(ErrorCode::internal, "unknown extent");
+}
+
+}  // namespace assay::models

@@ -1,0 +1,105 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "models/config.h"
+
+namespace assay::models {
+
+/// A size of a weight, as the family's table names it; extent() gives its value for a model.
+enum class Extent {
+  hidden,
+  vocabulary,
+  positions,
+  token_types,
+  intermediate,
+  query,      ///< heads * head_dim
+  key_value,  ///< kv_heads * head_dim
+  labels
+};
+[[nodiscard]] std::int64_t extent(Extent e, const ModelConfig& config);
+
+enum class RoleKind {
+  matrix,  ///< multiplied
+  table,   ///< read row by row
+  vector   ///< a norm's weight, `rows` long
+};
+
+/// Whether a bias stands beside a weight: by the family, or by a field of the config.
+enum class BiasRule { none, required, by_attention, by_mlp };
+
+/// Which models of the family have the weight.
+enum class Presence { always, classifier, language_model, token_types };
+
+/// One weight of a family. A role with "{i}" stands for one weight in every block.
+struct RoleSpec {
+  std::string_view role;       ///< "blocks.{i}.attention.query"
+  std::string_view name;       ///< Hugging Face module, without the backbone's prefix
+  std::string_view gguf = {};  ///< GGUF name, or empty
+  precision::LayerClass layer_class = precision::LayerClass::other;
+  RoleKind kind = RoleKind::matrix;
+  Extent rows = Extent::hidden;
+  Extent cols = Extent::hidden;  ///< unused for vectors
+  BiasRule bias = BiasRule::none;
+  Presence presence = Presence::always;
+  bool backbone = true;  ///< false: never has the backbone's prefix
+  bool quantizable = true;
+  bool interleaved = false;  ///< GGUF permutes the rows (attn_q, attn_k)
+};
+
+/// A class of transformers that we can run. `prefixed`: its modules carry the backbone's prefix.
+struct Architecture {
+  std::string_view name;
+  HeadKind head;
+  bool prefixed;
+};
+
+/// A key of config.json and what it means when it is absent; an empty key is a size the family
+/// lacks.
+struct SizeKey {
+  std::string_view key;
+  std::optional<std::int64_t> fallback = std::nullopt;
+};
+
+/// The family's own names of what every config says.
+struct ConfigKeys {
+  SizeKey vocabulary, hidden, blocks, heads, intermediate, max_positions, token_types;
+  std::string_view activation;
+  std::string_view eps;
+  std::optional<double> eps_value;  ///< where it is absent, or fixed where `eps` is empty
+};
+
+/// A key whose other values change the arithmetic in a way that is not implemented. `accepted` is
+/// JSON; a missing key and null are always accepted.
+struct RefusedKey {
+  std::string_view key;
+  std::string_view accepted;
+};
+
+/// Everything that makes a family: plain data, one constant for each in families/.
+struct Family {
+  std::string_view model_type;
+  std::string_view prefix;  ///< "bert."
+  std::span<const Architecture> architectures;
+  ConfigKeys keys;
+  std::span<const RefusedKey> refused;
+  std::span<const RoleSpec> roles;
+  bool causal;
+  NormKind norm;
+  bool norm_first;
+  PositionKind position;
+  bool gated_mlp;
+  kernels::cpu::UnaryFunction head_activation;  ///< between the classifier's two layers
+};
+
+extern const Family kLlama;
+extern const Family kBert;
+extern const Family kDistilBert;
+
+[[nodiscard]] std::span<const Family* const> all_families();
+/// nullptr if there is none of that model_type.
+[[nodiscard]] const Family* find_family(std::string_view model_type);
+
+}  // namespace assay::models

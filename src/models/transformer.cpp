@@ -1,0 +1,240 @@
+#include "models/transformer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "models/transformer_impl.h"
+
+namespace assay::models {
+
+using tensor::MatrixView;
+
+Transformer::Transformer(ModelConfig config, Weights weights, tensor::DType activations)
+    : impl_(std::make_unique<Impl>(std::move(config), std::move(weights), activations)) {}
+Transformer::~Transformer() = default;
+Transformer::Transformer(Transformer&&) noexcept = default;
+Transformer& Transformer::operator=(Transformer&&) noexcept = default;
+
+const ModelConfig& Transformer::config() const { return impl_->config; }
+Weights& Transformer::weights() { return impl_->weights; }
+
+MatrixView Transformer::forward(Batch batch, KvCache* cache, ops::Context& context) {
+  Impl& impl = *impl_;
+  impl.check(batch, cache);
+  impl.prepare(batch, cache);
+  const MatrixView hidden = impl.pass(batch, cache, context);
+  if (!kernels::cpu::all_finite(hidden)) {
+    // NaN and infinity stay in the stream once they are in it, so one look at its end is enough.
+    // The pass is repeated (the cache has not been advanced) to say where they came from.
+    impl.locating = true;
+    (void)impl.pass(batch, cache, context);
+    fail(ErrorCode::internal, "the final hidden states were not finite, and then they were");
+  }
+  if (cache != nullptr) {
+    for (const Sequence& s : batch) cache->advance(s.slot, std::ssize(s.tokens));
+  }
+  return hidden;
+}
+
+void Transformer::Impl::check(Batch batch, const KvCache* cache) const {
+  if (batch.empty()) fail(ErrorCode::usage, "the batch is empty");
+  if (config.causal != (cache != nullptr)) {
+    fail(ErrorCode::internal, "{} {} a cache", config.architecture,
+         config.causal ? "needs" : "does not use");
+  }
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const std::int64_t count = std::ssize(batch[i].tokens);
+    if (count == 0) fail(ErrorCode::usage, "sequence {} of the batch has no tokens", i);
+    if (config.position == PositionKind::learned && count > config.max_positions) {
+      fail(ErrorCode::usage, "a sequence of {} tokens is longer than the model's {} positions",
+           count, config.max_positions);
+    }
+    if (cache == nullptr) continue;
+    const int slot = batch[i].slot;
+    if (slot < 0 || slot >= cache->slots()) {
+      fail(ErrorCode::usage, "slot {} is outside a cache of {} slots", slot, cache->slots());
+    }
+    for (std::size_t j = 0; j < i; ++j) {
+      if (batch[j].slot == slot) fail(ErrorCode::usage, "slot {} is twice in a batch", slot);
+    }
+    if (cache->length(slot) + count > cache->capacity()) {
+      fail(ErrorCode::usage, "{} cached and {} new tokens do not fit a cache of {} positions",
+           cache->length(slot), count, cache->capacity());
+    }
+  }
+}
+
+void Transformer::Impl::prepare(Batch batch, const KvCache* cache) {
+  ids.clear();
+  positions.clear();
+  for (const Sequence& s : batch) {
+    const std::int64_t start = cache != nullptr ? cache->length(s.slot) : 0;
+    ids.insert(ids.end(), s.tokens.begin(), s.tokens.end());
+    for (std::int64_t i = 0; i < std::ssize(s.tokens); ++i) {
+      positions.push_back(static_cast<std::int32_t>(start + i));
+    }
+  }
+  zeros.assign(ids.size(), 0);
+}
+
+MatrixView Transformer::Impl::pass(Batch batch, KvCache* cache, ops::Context& context) {
+  const std::int64_t rows = std::ssize(ids);
+  MatrixView x = embed_tokens(context);
+  MatrixView y = other.get(activations, rows, config.hidden);
+  if (x.data == y.data) y = stream.get(activations, rows, config.hidden);
+  const auto add_and_norm = [&](MatrixView part, const Norm& norm) {
+    kernels::cpu::add_in_place(x, part, context.pool);
+    located(x, "the residual stream");
+    if (config.norm_first) return;
+    normalize(norm, x, y, context);
+    std::swap(x, y);
+  };
+  const auto input = [&](const Norm& norm) {
+    if (!config.norm_first) return x;
+    normalize(norm, x, y, context);
+    return y;
+  };
+  for (std::int64_t i = 0; i < config.blocks; ++i) {
+    const Block& block = blocks[i];
+    add_and_norm(attend(i, input(block.attention_norm), batch, cache, context),
+                 block.attention_norm);
+    add_and_norm(mlp(block, input(block.mlp_norm), context), block.mlp_norm);
+  }
+  if (final_norm.weight.empty()) return x;
+  normalize(final_norm, x, y, context);
+  return y;
+}
+
+MatrixView Transformer::Impl::embed_tokens(ops::Context& context) {
+  const std::int64_t rows = std::ssize(ids);
+  const MatrixView x = stream.get(activations, rows, config.hidden);
+  lookup(*token_table, ids, x, context);
+  if (config.position != PositionKind::learned) return x;
+  const MatrixView part = projected.get(activations, rows, config.hidden);
+  if (type_table != nullptr) {
+    lookup(*type_table, zeros, part, context);
+    kernels::cpu::add_in_place(x, part, context.pool);
+  }
+  lookup(*position_table, positions, part, context);
+  kernels::cpu::add_in_place(x, part, context.pool);
+  const MatrixView y = other.get(activations, rows, config.hidden);
+  normalize(embedding_norm, x, y, context);
+  return y;
+}
+
+MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch batch, KvCache* cache,
+                                     ops::Context& context) {
+  const Block& block = blocks[index];
+  const std::int64_t kv_width = config.kv_heads * config.head_dim;
+  const MatrixView q = query.get(activations, x.rows, config.heads * config.head_dim);
+  const MatrixView k = key.get(activations, x.rows, kv_width);
+  const MatrixView v = value.get(activations, x.rows, kv_width);
+  linear(*block.query, x, q, context);
+  linear(*block.key, x, k, context);
+  linear(*block.value, x, v, context);
+  if (config.position == PositionKind::rope) {
+    kernels::cpu::rope(q, positions, inverse_frequencies, config.head_dim, context.pool);
+    kernels::cpu::rope(k, positions, inverse_frequencies, config.head_dim, context.pool);
+  }
+  if (cache != nullptr) append(index, k, v, batch, *cache);
+
+  sequences.clear();
+  std::int64_t begin = 0;
+  for (const Sequence& s : batch) {
+    const std::int64_t count = std::ssize(s.tokens);
+    if (cache != nullptr) {
+      const MatrixView keys = cache->keys(index, s.slot);
+      sequences.push_back({begin, count, keys.data, cache->values(index, s.slot).data, keys.stride,
+                           cache->length(s.slot) + count});
+    } else {
+      sequences.push_back({begin, count, k.row_bytes(begin), v.row_bytes(begin), k.stride, count});
+    }
+    begin += count;
+  }
+  const MatrixView out = attended.get(activations, x.rows, config.heads * config.head_dim);
+  kernels::cpu::attention({.q = q,
+                           .out = out,
+                           .kv = cache != nullptr ? cache->keys(index, 0).type : activations,
+                           .heads = config.heads,
+                           .kv_heads = config.kv_heads,
+                           .head_dim = config.head_dim,
+                           .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
+                           .causal = config.causal,
+                           .sequences = sequences},
+                          context.pool, context.workspace);
+  located(out, "the attention before " + block.attention_output->name());
+  const MatrixView result = projected.get(activations, x.rows, config.hidden);
+  linear(*block.attention_output, out, result, context);
+  return result;
+}
+
+void Transformer::Impl::append(std::int64_t block, MatrixView k, MatrixView v, Batch batch,
+                               KvCache& cache) {
+  const auto copy = [&](MatrixView from, std::int64_t begin, MatrixView to) {
+    for (std::int64_t r = 0; r < to.rows; ++r) {
+      if (from.type == to.type) {
+        std::memcpy(to.row_bytes(r), from.row_bytes(begin + r),
+                    static_cast<std::size_t>(from.cols) * tensor::size_of(from.type));
+      } else {
+        tensor::load_row(from, begin + r, std::span(row).first(from.cols));
+        tensor::store_row(to, r, std::span(row).first(from.cols));
+      }
+    }
+  };
+  std::int64_t begin = 0;
+  for (const Sequence& s : batch) {
+    const std::int64_t count = std::ssize(s.tokens);
+    const std::int64_t at = cache.length(s.slot);
+    copy(k, begin, cache.keys(block, s.slot).slice(at, count));
+    copy(v, begin, cache.values(block, s.slot).slice(at, count));
+    begin += count;
+  }
+}
+
+MatrixView Transformer::Impl::mlp(const Block& block, MatrixView x, ops::Context& context) {
+  const MatrixView wide = up.get(activations, x.rows, config.intermediate);
+  MatrixView inner = wide;
+  linear(*block.up, x, wide, context);
+  if (block.gate != nullptr) {
+    inner = gate.get(activations, x.rows, config.intermediate);
+    linear(*block.gate, x, inner, context);
+    kernels::cpu::gated_product(config.activation, inner, wide, context.pool);
+  } else {
+    kernels::cpu::apply(config.activation, wide, context.pool);
+  }
+  located(inner, "the activation before " + block.down->name());
+  const MatrixView result = projected.get(activations, x.rows, config.hidden);
+  linear(*block.down, inner, result, context);
+  return result;
+}
+
+void Transformer::Impl::normalize(const Norm& norm, MatrixView x, MatrixView y,
+                                  ops::Context& context) const {
+  if (config.norm == NormKind::rms) {
+    kernels::cpu::rms_norm(x, norm.weight, config.norm_eps, y, context.pool);
+  } else {
+    kernels::cpu::layer_norm(x, norm.weight, norm.bias, config.norm_eps, y, context.pool);
+  }
+}
+
+void Transformer::Impl::linear(const ops::Linear& layer, MatrixView x, MatrixView y,
+                               ops::Context& context) const {
+  layer.run(x, y, context);
+  located(y, layer.name());
+}
+
+void Transformer::Impl::lookup(const ops::Linear& table, std::span<const std::int32_t> rows,
+                               MatrixView y, ops::Context& context) const {
+  table.lookup(rows, y, context);
+  located(y, table.name());
+}
+
+void Transformer::Impl::located(MatrixView y, std::string_view layer) const {
+  if (!locating || kernels::cpu::all_finite(y)) return;
+  fail(ErrorCode::numeric, "NaN or infinity in {} activations: first seen in the output of {}{}",
+       tensor::name_of(activations), layer,
+       activations == tensor::DType::f16 ? "; fp16 ends at 65504, bf16 does not" : "");
+}
+
+}  // namespace assay::models

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/transformer.h"
+
+namespace assay::models {
+
+/// A norm's vectors; bias is empty for RMS norms.
+struct Norm {
+  std::span<const float> weight;
+  std::span<const float> bias;
+};
+
+/// The parts of one block, found once by their roles.
+struct Block {
+  const ops::Linear* query = nullptr;
+  const ops::Linear* key = nullptr;
+  const ops::Linear* value = nullptr;
+  const ops::Linear* attention_output = nullptr;
+  const ops::Linear* gate = nullptr;  ///< nullptr where the MLP is not gated
+  const ops::Linear* up = nullptr;
+  const ops::Linear* down = nullptr;
+  Norm attention_norm;
+  Norm mlp_norm;
+};
+
+/// A matrix that is made larger when more rows are asked for and otherwise kept.
+class Scratch {
+ public:
+  [[nodiscard]] tensor::MatrixView get(tensor::DType type, std::int64_t rows, std::int64_t cols) {
+    if (matrix_.rows() < rows || matrix_.cols() != cols || matrix_.type() != type) {
+      matrix_ = tensor::Matrix(type, rows, cols);
+    }
+    return matrix_.view(rows);
+  }
+
+ private:
+  tensor::Matrix matrix_;
+};
+
+struct Transformer::Impl {
+  Impl(ModelConfig config, Weights weights, tensor::DType activations);
+
+  ModelConfig config;
+  Weights weights;
+  tensor::DType activations;
+
+  const ops::Linear* token_table = nullptr;
+  const ops::Linear* type_table = nullptr;
+  const ops::Linear* position_table = nullptr;
+  const ops::Linear* head_dense = nullptr;
+  const ops::Linear* head_output = nullptr;
+  Norm embedding_norm;
+  Norm final_norm;
+  std::vector<Block> blocks;
+  std::vector<float> inverse_frequencies;
+
+  Scratch stream, other, query, key, value, attended, gate, up, projected;
+  Scratch gathered, head_hidden, head_result, pooled;
+  std::vector<std::int32_t> ids, positions, zeros, first_rows;
+  std::vector<kernels::cpu::AttentionSequence> sequences;
+  std::vector<float> row;
+  std::vector<double> sums;
+  bool locating = false;  ///< every op's output is checked, to name the layer of a NaN
+
+  void resolve();
+  [[nodiscard]] const ops::Linear* find(const std::string& role) const;
+  [[nodiscard]] const ops::Linear& matrix(const std::string& role) const;
+  [[nodiscard]] Norm norm(const std::string& role) const;
+
+  void check(Batch batch, const KvCache* cache) const;
+  void prepare(Batch batch, const KvCache* cache);
+  [[nodiscard]] tensor::MatrixView pass(Batch batch, KvCache* cache, ops::Context& context);
+  [[nodiscard]] tensor::MatrixView embed_tokens(ops::Context& context);
+  [[nodiscard]] tensor::MatrixView attend(std::int64_t index, tensor::MatrixView x, Batch batch,
+                                          KvCache* cache, ops::Context& context);
+  void append(std::int64_t block, tensor::MatrixView k, tensor::MatrixView v, Batch batch,
+              KvCache& cache);
+  [[nodiscard]] tensor::MatrixView mlp(const Block& block, tensor::MatrixView x,
+                                       ops::Context& context);
+  void normalize(const Norm& norm, tensor::MatrixView x, tensor::MatrixView y,
+                 ops::Context& context) const;
+  void linear(const ops::Linear& layer, tensor::MatrixView x, tensor::MatrixView y,
+              ops::Context& context) const;
+  void lookup(const ops::Linear& table, std::span<const std::int32_t> rows, tensor::MatrixView y,
+              ops::Context& context) const;
+  void located(tensor::MatrixView y, std::string_view layer) const;
+};
+
+}  // namespace assay::models

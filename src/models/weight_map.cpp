@@ -1,0 +1,197 @@
+#include <algorithm>
+#include <set>
+
+#include "base/io.h"
+#include "models/family.h"
+
+namespace assay::models {
+namespace {
+
+using files::StoredTensor;
+using files::TensorFile;
+
+constexpr std::string_view kIndex = "{i}";
+
+bool in_block(const RoleSpec& role) { return role.role.find(kIndex) != std::string_view::npos; }
+
+std::string indexed(std::string_view pattern, std::int64_t block) {
+  std::string name(pattern);
+  const std::size_t at = name.find(kIndex);
+  if (at != std::string::npos) name.replace(at, kIndex.size(), std::to_string(block));
+  return name;
+}
+
+bool present(Presence presence, const ModelConfig& config) {
+  switch (presence) {
+    case Presence::always:
+      return true;
+    case Presence::classifier:
+      return config.head == HeadKind::classifier;
+    case Presence::language_model:
+      return config.head == HeadKind::language_model;
+    case Presence::token_types:
+      return config.token_types > 0;
+  }
+  return false;
+}
+
+bool wants_bias(BiasRule rule, const ModelConfig& config) {
+  switch (rule) {
+    case BiasRule::none:
+      return false;
+    case BiasRule::required:
+      return true;
+    case BiasRule::by_attention:
+      return config.attention_bias;
+    case BiasRule::by_mlp:
+      return config.mlp_bias;
+  }
+  return false;
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
+  return text + "]";
+}
+
+class Mapper {
+ public:
+  Mapper(const ModelConfig& config, const TensorFile& file)
+      : config_(config), file_(file), family_(*find_family(config.family)) {
+    for (const Architecture& architecture : family_.architectures) {
+      if (architecture.name == config.architecture) prefixed_ = architecture.prefixed;
+    }
+  }
+
+  WeightMap map() {
+    const auto& roles = family_.roles;
+    const auto first = std::find_if(roles.begin(), roles.end(), in_block);
+    const auto last = std::find_if(roles.rbegin(), roles.rend(), in_block).base();
+    std::for_each(roles.begin(), first, [&](const RoleSpec& role) { add(role, -1); });
+    for (std::int64_t block = 0; block < config_.blocks; ++block) {
+      std::for_each(first, last, [&](const RoleSpec& role) { add(role, block); });
+    }
+    std::for_each(last, roles.end(), [&](const RoleSpec& role) { add(role, -1); });
+    note_unused();
+    return std::move(map_);
+  }
+
+ private:
+  bool gguf() const { return file_.format() == "gguf"; }
+
+  /// Names that the module may have in this file, the likeliest first.
+  std::vector<std::string> stored_names(const RoleSpec& role, std::int64_t block) const {
+    if (gguf()) return {indexed(role.gguf, block)};
+    const std::string name = indexed(role.name, block);
+    if (!role.backbone) return {name};
+    const std::string prefixed = std::string(family_.prefix) + name;
+    return prefixed_ ? std::vector{prefixed, name} : std::vector{name, prefixed};
+  }
+
+  /// `suffix` may have an older name: LayerNorm's gamma and beta.
+  const StoredTensor& find(const std::vector<std::string>& names, std::string_view suffix,
+                           std::string_view older, const std::vector<std::int64_t>& shape) {
+    for (const std::string& name : names) {
+      for (const std::string_view end : {suffix, older}) {
+        const StoredTensor* tensor = file_.find(name + std::string(end));
+        if (tensor == nullptr) continue;
+        check(*tensor, shape);
+        used_.insert(tensor->name);
+        return *tensor;
+      }
+    }
+    fail(ErrorCode::bad_data, "{}: tensor '{}{}' is missing, which {} needs", file_.path().string(),
+         names.front(), suffix, config_.architecture);
+  }
+
+  void check(const StoredTensor& tensor, const std::vector<std::int64_t>& shape) const {
+    if (tensor.shape != shape) {
+      fail(ErrorCode::bad_data, "{}: tensor '{}' has shape {}, the config says {}",
+           file_.path().string(), base::printable(tensor.name), shape_text(tensor.shape),
+           shape_text(shape));
+    }
+    const bool vector = shape.size() == 1;
+    if (!tensor.is_weight || (vector && precision::info(tensor.encoding).quantized)) {
+      fail(ErrorCode::bad_data, "{}: tensor '{}' is {}, which cannot be a {}",
+           file_.path().string(), base::printable(tensor.name), tensor.type,
+           vector ? "norm or bias" : "weight matrix");
+    }
+  }
+
+  std::string canonical(const RoleSpec& role, std::int64_t block) const {
+    const std::string name = indexed(role.name, block);
+    return role.backbone && prefixed_ ? std::string(family_.prefix) + name : name;
+  }
+
+  void add(const RoleSpec& role, std::int64_t block) {
+    if (!present(role.presence, config_)) return;
+    WeightSpec spec;
+    spec.role = indexed(role.role, block);
+    spec.name = canonical(role, block);
+    spec.matrix = role.kind != RoleKind::vector;
+    spec.interleaved_rows = role.interleaved && gguf();
+    const std::vector<std::string> names = stored_names(role, block);
+    const std::int64_t rows = extent(role.rows, config_);
+    if (wants_bias(role.bias, config_)) spec.bias = find(names, ".bias", ".beta", {rows}).name;
+    if (spec.matrix) {
+      add_layer(role, block, names, spec);
+    } else {
+      spec.stored = find(names, ".weight", ".gamma", {rows}).name;
+      spec.name += ".weight";
+    }
+    map_.weights.push_back(std::move(spec));
+  }
+
+  void add_layer(const RoleSpec& role, std::int64_t block, const std::vector<std::string>& names,
+                 WeightSpec& spec) {
+    precision::LayerInfo& layer = spec.layer;
+    layer.name = spec.name;
+    layer.layer_class = role.layer_class;
+    layer.block = static_cast<int>(block);
+    layer.rows = extent(role.rows, config_);
+    layer.cols = extent(role.cols, config_);
+    layer.lookup = role.kind == RoleKind::table;
+    layer.quantizable = role.quantizable;
+    if (config_.tied_head && role.presence == Presence::language_model) {
+      const WeightSpec& table = map_.weights.front();  // the token embedding stands first
+      spec.stored = table.stored;
+      layer.tied_to = table.name;
+      layer.source = table.layer.source;
+      return;
+    }
+    const StoredTensor& tensor = find(names, ".weight", ".weight", {layer.rows, layer.cols});
+    spec.stored = tensor.name;
+    layer.source = tensor.encoding;
+  }
+
+  void note_unused() {
+    constexpr std::size_t kShown = 4;
+    std::size_t count = 0;
+    std::string names;
+    for (const StoredTensor& tensor : file_.tensors()) {
+      if (!tensor.is_weight || used_.contains(tensor.name)) continue;
+      if (count++ < kShown) names += (names.empty() ? "" : ", ") + base::printable(tensor.name);
+    }
+    if (count == 0) return;
+    if (count > kShown) names += fmt::format(" and {} more", count - kShown);
+    map_.notices.push_back(fmt::format("{} {} of the file {} no part in {}: {}", count,
+                                       count == 1 ? "tensor" : "tensors",
+                                       count == 1 ? "has" : "have", config_.architecture, names));
+  }
+
+  const ModelConfig& config_;
+  const TensorFile& file_;
+  const Family& family_;
+  bool prefixed_ = false;
+  std::set<std::string, std::less<>> used_;
+  WeightMap map_;
+};
+
+}  // namespace
+
+WeightMap map_weights(const ModelConfig& config, const TensorFile& file) {
+  return Mapper(config, file).map();
+}
+
+}  // namespace assay::models
