@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace assay::stats {
+
+/// Counts of (expected, predicted) pairs of classes. A ratio whose denominator is 0 is 0, as in
+/// scikit-learn.
+class ConfusionMatrix {
+ public:
+  explicit ConfusionMatrix(int classes);
+  /// Spans of equal length; a class outside [0, classes) is an internal error.
+  ConfusionMatrix(std::span<const int> expected, std::span<const int> predicted, int classes);
+
+  void add(int expected, int predicted);
+
+  [[nodiscard]] int classes() const noexcept { return classes_; }
+  [[nodiscard]] std::int64_t count(int expected, int predicted) const;
+  [[nodiscard]] std::int64_t total() const noexcept;
+  [[nodiscard]] std::int64_t correct() const;
+
+  [[nodiscard]] double accuracy() const;
+  /// Of those predicted to be `positive`, the share that is.
+  [[nodiscard]] double precision(int positive = 1) const;
+  /// Of those that are `positive`, the share that was found.
+  [[nodiscard]] double recall(int positive = 1) const;
+  /// Harmonic mean of precision and recall.
+  [[nodiscard]] double f1(int positive = 1) const;
+
+ private:
+  [[nodiscard]] std::int64_t expected_count(int c) const;
+  [[nodiscard]] std::int64_t predicted_count(int c) const;
+  void check(int c) const;
+
+  int classes_;
+  std::vector<std::int64_t> counts_;
+};
+
+}  // namespace assay::stats
