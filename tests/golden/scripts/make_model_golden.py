@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the golden files of models and quantized ops from transformers and bitsandbytes.
 
-    make_model_golden.py --out tests/golden                  random models only
+    make_model_golden.py --out tests/golden                  random models and quantized ops only
     make_model_golden.py --smollm2 FILE --minilm DIR --sst2 DIR --sst2-eval TSV --out tests/golden
 
 A part whose model is not given is left as it is.
@@ -18,9 +18,11 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
-import torch  # noqa: E402  (threads are fixed before torch loads)
+import torch  # noqa: E402  (the environment is set before torch loads)
 
+from golden_quantized_ops import make_quantized_ops  # noqa: E402
 from golden_random_models import make_random_models  # noqa: E402
 from golden_real_models import make_minilm, make_smollm2, make_sst2  # noqa: E402
 
@@ -40,6 +42,7 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(1)
     make_random_models(options.out)
+    make_quantized_ops(options.out)
     if options.smollm2:
         make_smollm2(options.smollm2, options.out)
     if options.minilm:
