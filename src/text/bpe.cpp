@@ -1,0 +1,219 @@
+#include "text/bpe.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "base/error.h"
+#include "base/io.h"
+#include "text/unicode.h"
+
+namespace assay::text {
+namespace {
+
+constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+constexpr TokenId kDead = -1;
+
+constexpr bool is_printable_byte(unsigned byte) {
+  return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
+}
+
+/// Printable Latin-1 bytes stand for themselves, the others for U+0100 and up, in order.
+constexpr std::array<char32_t, 256> kByteToCharacter = [] {
+  std::array<char32_t, 256> table{};
+  char32_t next = 0x100;
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    table[byte] = is_printable_byte(byte) ? byte : next++;
+  }
+  return table;
+}();
+
+constexpr std::array<std::int16_t, 0x144> kCharacterToByte = [] {
+  std::array<std::int16_t, 0x144> table{};
+  table.fill(-1);
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    table[kByteToCharacter[byte]] = static_cast<std::int16_t>(byte);
+  }
+  return table;
+}();
+
+struct ByOrder {  // the standard heap keeps the largest on top, this makes it the smallest
+  bool operator()(const Bpe::Scratch::Candidate& a, const Bpe::Scratch::Candidate& b) const {
+    return a.order > b.order;
+  }
+};
+
+TokenId find_part(const Vocabulary& vocabulary, const std::string& piece, std::size_t index,
+                  std::string_view role, const std::string& where) {
+  const auto id = vocabulary.find(piece);
+  if (!id) {
+    fail(ErrorCode::bad_data, "{}[{}]: the {} '{}' is not in the vocabulary", where, index, role,
+         base::printable(piece));
+  }
+  return *id;
+}
+
+}  // namespace
+
+std::string bytes_to_piece(std::string_view bytes) {
+  std::string out;
+  out.reserve(bytes.size() + bytes.size() / 4);
+  for (const char byte : bytes) {
+    append_utf8(out, kByteToCharacter[static_cast<unsigned char>(byte)]);
+  }
+  return out;
+}
+
+std::optional<std::string> piece_to_bytes(std::string_view piece) {
+  std::string storage;
+  if (valid_utf8(piece, storage).data() != piece.data()) return std::nullopt;
+  std::string out;
+  out.reserve(piece.size());
+  for (std::size_t position = 0; position < piece.size();) {
+    const char32_t c = next_code_point(piece, position);
+    if (c >= kCharacterToByte.size() || kCharacterToByte[c] < 0) return std::nullopt;
+    out.push_back(static_cast<char>(kCharacterToByte[c]));
+  }
+  return out;
+}
+
+void MergeTable::reserve(std::size_t entries) {
+  const std::size_t slots = std::bit_ceil(std::max<std::size_t>(16, 2 * entries));
+  entries_.assign(slots, Entry{});
+  shift_ = 64 - std::countr_zero(slots);
+}
+
+std::size_t MergeTable::slot(std::uint64_t pair) const {
+  return static_cast<std::size_t>((pair * 0x9E3779B97F4A7C15u) >> shift_);
+}
+
+bool MergeTable::insert(TokenId left, TokenId right, std::uint32_t rank, TokenId merged) {
+  const auto pair = (static_cast<std::uint64_t>(left) << 32) | static_cast<std::uint32_t>(right);
+  for (std::size_t i = slot(pair);; i = (i + 1) & (entries_.size() - 1)) {
+    if (entries_[i].pair == pair) return false;
+    if (entries_[i].pair == kFree) {
+      entries_[i] = {pair, rank, merged};
+      return true;
+    }
+  }
+}
+
+const MergeTable::Entry* MergeTable::find(TokenId left, TokenId right) const {
+  const auto pair = (static_cast<std::uint64_t>(left) << 32) | static_cast<std::uint32_t>(right);
+  for (std::size_t i = slot(pair);; i = (i + 1) & (entries_.size() - 1)) {
+    if (entries_[i].pair == pair) return &entries_[i];
+    if (entries_[i].pair == kFree) return nullptr;
+  }
+}
+
+Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, const BpeOptions& options,
+         const std::string& where)
+    : fuse_unknown_(options.fuse_unknown) {
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const char one = static_cast<char>(byte);
+    byte_ids_[byte] = vocabulary.find(bytes_to_piece({&one, 1})).value_or(kDead);
+  }
+  merges_.reserve(merges.size());
+  for (std::size_t i = 0; i < merges.size(); ++i) {
+    const auto& [left, right] = merges[i];
+    const TokenId left_id = find_part(vocabulary, left, i, "left part", where);
+    const TokenId right_id = find_part(vocabulary, right, i, "right part", where);
+    const TokenId merged = find_part(vocabulary, left + right, i, "result", where);
+    if (!merges_.insert(left_id, right_id, static_cast<std::uint32_t>(i), merged)) {
+      fail(ErrorCode::bad_data, "{}[{}]: the merge of '{}' and '{}' is a duplicate", where, i,
+           base::printable(left), base::printable(right));
+    }
+  }
+  if (options.unknown) {
+    unknown_ = vocabulary.find(*options.unknown);
+    if (!unknown_) {
+      fail(ErrorCode::bad_data, "{}: unk_token '{}' is not in the vocabulary", where,
+           base::printable(*options.unknown));
+    }
+  }
+  if (!options.ignore_merges) return;
+  whole_.reserve(vocabulary.size());
+  for (std::size_t id = 0; id < vocabulary.size(); ++id) {
+    const std::string* piece = vocabulary.piece(static_cast<TokenId>(id));
+    if (piece == nullptr || piece->empty()) continue;
+    if (auto bytes = piece_to_bytes(*piece)) {
+      whole_.emplace(std::move(*bytes), static_cast<TokenId>(id));
+    }
+  }
+}
+
+void Bpe::encode(std::string_view bytes, Scratch& scratch, std::vector<TokenId>& ids) const {
+  if (bytes.size() >= kNone) {
+    fail(ErrorCode::out_of_memory, "a piece of text of {} bytes is too long", bytes.size());
+  }
+  if (!whole_.empty()) {
+    if (const auto found = whole_.find(std::string(bytes)); found != whole_.end()) {
+      ids.push_back(found->second);
+      return;
+    }
+  }
+  split_bytes(bytes, scratch.symbols);
+  merge_all(scratch);
+  for (const auto& symbol : scratch.symbols) {
+    if (symbol.id != kDead) ids.push_back(symbol.id);
+  }
+}
+
+void Bpe::split_bytes(std::string_view bytes, std::vector<Scratch::Symbol>& symbols) const {
+  symbols.clear();
+  bool after_unknown = false;
+  for (const char byte : bytes) {
+    const TokenId id = byte_ids_[static_cast<unsigned char>(byte)];
+    const bool is_unknown = id == kDead;
+    if (is_unknown && (!unknown_ || (after_unknown && fuse_unknown_))) continue;
+    symbols.push_back({is_unknown ? *unknown_ : id, 0, 0});
+    after_unknown = is_unknown;
+  }
+  const auto count = static_cast<std::uint32_t>(symbols.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    symbols[i].previous = i == 0 ? kNone : i - 1;
+    symbols[i].next = i + 1 == count ? kNone : i + 1;
+  }
+}
+
+void Bpe::push_candidate(Scratch& scratch, std::uint32_t left, std::uint32_t right) const {
+  const TokenId left_id = scratch.symbols[left].id;
+  const TokenId right_id = scratch.symbols[right].id;
+  const auto* merge = merges_.find(left_id, right_id);
+  if (merge == nullptr) return;
+  const std::uint64_t order = (static_cast<std::uint64_t>(merge->rank) << 32) | left;
+  scratch.heap.push_back({order, left_id, right_id});
+}
+
+void Bpe::merge_all(Scratch& scratch) const {
+  auto& symbols = scratch.symbols;
+  auto& heap = scratch.heap;
+  heap.clear();
+  for (std::uint32_t i = 0; i + 1 < symbols.size(); ++i) push_candidate(scratch, i, i + 1);
+  std::ranges::make_heap(heap, ByOrder{});
+  const auto push = [&](std::uint32_t left, std::uint32_t right) {
+    const std::size_t before = heap.size();
+    push_candidate(scratch, left, right);
+    if (heap.size() != before) std::ranges::push_heap(heap, ByOrder{});
+  };
+  while (!heap.empty()) {
+    std::ranges::pop_heap(heap, ByOrder{});
+    const Scratch::Candidate candidate = heap.back();
+    heap.pop_back();
+    const auto left = static_cast<std::uint32_t>(candidate.order);
+    const std::uint32_t right = symbols[left].next;
+    // Outdated when either side has been merged since.
+    if (symbols[left].id != candidate.left || right == kNone) continue;
+    if (symbols[right].id != candidate.right) continue;
+    symbols[left].id = merges_.find(candidate.left, candidate.right)->merged;
+    symbols[left].next = symbols[right].next;
+    symbols[right].id = kDead;
+    if (symbols[left].next != kNone) {
+      symbols[symbols[left].next].previous = left;
+      push(left, symbols[left].next);
+    }
+    if (symbols[left].previous != kNone) push(symbols[left].previous, left);
+  }
+}
+
+}  // namespace assay::text

@@ -1,0 +1,91 @@
+#include "text/normalizer.h"
+
+#include <algorithm>
+
+#include "text/bert_classes.h"
+
+namespace assay::text {
+namespace {
+
+std::u32string clean_text(std::u32string_view text) {
+  std::u32string out;
+  out.reserve(text.size());
+  for (const char32_t c : text) {
+    if (c == 0 || c == 0xFFFD || is_bert_control(c)) continue;
+    out.push_back(is_white_space(c) ? U' ' : c);
+  }
+  return out;
+}
+
+std::u32string space_chinese(std::u32string_view text) {
+  std::u32string out;
+  out.reserve(text.size());
+  for (const char32_t c : text) {
+    if (is_bert_chinese(c)) {
+      out.push_back(U' ');
+      out.push_back(c);
+      out.push_back(U' ');
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+std::u32string lower(std::u32string_view text) {
+  std::u32string out;
+  out.reserve(text.size());
+  for (const char32_t c : text) append_lower(out, c);
+  return out;
+}
+
+/// For text of ASCII alone, where only cleaning and lower case have anything to do.
+std::string bert_ascii(const BertNormalizer& step, std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (char c : text) {
+    if (step.clean_text) {
+      const bool space = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+      if (!space && (c < 0x20 || c == 0x7F)) continue;
+      if (space) c = ' ';
+    }
+    if (step.lowercase && c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    out.push_back(c);
+  }
+  return out;
+}
+
+std::string apply(const BertNormalizer& step, std::string_view text) {
+  if (std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; })) {
+    return bert_ascii(step, text);
+  }
+  std::u32string work = to_utf32(text);
+  if (step.clean_text) work = clean_text(work);
+  if (step.chinese_spaces) work = space_chinese(work);
+  if (step.strip_accents) {
+    work = normalize_form(work, UnicodeForm::nfd);
+    std::erase_if(work, is_bert_mark);
+  }
+  if (step.lowercase) work = lower(work);
+  return to_utf8(work);
+}
+
+std::string apply(UnicodeForm form, std::string_view text) {
+  return to_utf8(normalize_form(to_utf32(text), form));
+}
+
+std::string apply(Lowercase /*step*/, std::string_view text) {
+  return to_utf8(lower(to_utf32(text)));
+}
+
+}  // namespace
+
+std::string normalize(const Normalizer& normalizer, std::string_view text) {
+  std::string out(text);
+  for (const NormalizerStep& step : normalizer) {
+    out = std::visit([&](const auto& s) { return apply(s, out); }, step);
+  }
+  return out;
+}
+
+}  // namespace assay::text

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "text/unicode.h"
+
+namespace assay::text {
+
+/// BERT's normalizer, in the order in which it works: control characters out and white space to
+/// plain spaces; spaces around Chinese characters; accents off (through NFD); lower case.
+struct BertNormalizer {
+  bool clean_text = true;
+  bool chinese_spaces = true;
+  bool strip_accents = true;
+  bool lowercase = true;
+};
+
+struct Lowercase {};
+
+using NormalizerStep = std::variant<BertNormalizer, UnicodeForm, Lowercase>;
+
+/// Steps applied in turn; none leaves the text as it is.
+using Normalizer = std::vector<NormalizerStep>;
+
+/// `text` is valid UTF-8, and so is the result.
+[[nodiscard]] std::string normalize(const Normalizer& normalizer, std::string_view text);
+
+}  // namespace assay::text

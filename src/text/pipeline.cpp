@@ -1,0 +1,163 @@
+#include "text/pipeline.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace assay::text {
+namespace {
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+}
+
+/// English typography, in the reference's order; each token is cleaned by itself.
+void clean_up(std::string& text) {
+  constexpr std::pair<std::string_view, std::string_view> kRules[] = {
+      {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+  };
+  for (const auto& [from, to] : kRules) replace_all(text, from, to);
+}
+
+class Pipeline final : public Tokenizer {
+ public:
+  explicit Pipeline(TokenizerParts parts) : parts_(std::move(parts)) {
+    bos_ = parts_.bos;
+    eos_ = parts_.eos;
+    pad_ = parts_.pad;
+    warnings_ = parts_.warnings;
+    size_ = parts_.vocabulary->size();
+    for (const AddedToken& token : parts_.added.tokens()) {
+      size_ = std::max(size_, static_cast<std::size_t>(token.id) + 1);
+    }
+  }
+
+  [[nodiscard]] std::vector<TokenId> encode(std::string_view text,
+                                            const EncodeOptions& options) const override {
+    std::string storage;
+    text = valid_utf8(text, storage);
+    std::vector<TokenId> ids;
+    Bpe::Scratch scratch;
+    for (const Segment& raw : parts_.added.split(text, false, options.parse_special)) {
+      if (raw.id) {
+        ids.push_back(*raw.id);
+        continue;
+      }
+      const std::string normal = normalize(parts_.normalizer, raw.range.of(text));
+      for (const Segment& part : parts_.added.split(normal, true, options.parse_special)) {
+        if (part.id) {
+          ids.push_back(*part.id);
+        } else {
+          encode_text(part.range.of(normal), scratch, ids);
+        }
+      }
+    }
+    return finish(std::move(ids), options);
+  }
+
+  [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool skip_special) const override {
+    std::string out;
+    bool first = true;
+    for (const TokenId id : ids) {
+      const AddedToken* added = parts_.added.find(id);
+      if (added != nullptr && added->special && skip_special) continue;
+      const std::string* piece = added != nullptr ? &added->content : parts_.vocabulary->piece(id);
+      if (piece == nullptr) continue;
+      std::visit([&](const auto& d) { append(d, *piece, added != nullptr, first, out); },
+                 parts_.decoder);
+      first = false;
+    }
+    return out;
+  }
+
+  [[nodiscard]] std::string token(TokenId id) const override {
+    if (id < 0 || static_cast<std::size_t>(id) >= size_) {
+      fail(ErrorCode::usage, "token id {} is not in the vocabulary of {}", id, size_);
+    }
+    if (const AddedToken* added = parts_.added.find(id)) return added->content;
+    const std::string* piece = parts_.vocabulary->piece(id);
+    return piece == nullptr ? std::string() : *piece;
+  }
+
+  [[nodiscard]] std::size_t vocabulary_size() const override { return size_; }
+
+  [[nodiscard]] std::optional<TokenId> id_of(std::string_view token) const override {
+    if (const AddedToken* added = parts_.added.find(token)) return added->id;
+    return parts_.vocabulary->find(token);
+  }
+
+ private:
+  void encode_text(std::string_view text, Bpe::Scratch& scratch, std::vector<TokenId>& ids) const {
+    Pieces pieces{std::string(text)};
+    pre_tokenize(parts_.pre_tokenizer, pieces);
+    if (const auto* bpe = std::get_if<Bpe>(&parts_.model)) {
+      for (const Range& range : pieces.ranges) bpe->encode(range.of(pieces.text), scratch, ids);
+    } else {
+      const auto& wordpiece = std::get<WordPiece>(parts_.model);
+      for (const Range& range : pieces.ranges) wordpiece.encode(range.of(pieces.text), ids);
+    }
+  }
+
+  [[nodiscard]] std::vector<TokenId> finish(std::vector<TokenId> ids,
+                                            const EncodeOptions& options) const {
+    const std::size_t most = options.max_length == 0 ? ids.max_size() : options.max_length;
+    if (!options.add_special) {
+      if (ids.size() > most) ids.resize(most);
+      return ids;
+    }
+    const std::size_t special = parts_.prefix.size() + parts_.suffix.size();
+    ids.resize(std::min(ids.size(), most > special ? most - special : 0));
+    ids.insert(ids.begin(), parts_.prefix.begin(), parts_.prefix.end());
+    ids.insert(ids.end(), parts_.suffix.begin(), parts_.suffix.end());
+    if (ids.size() > most) ids.resize(most);
+    return ids;
+  }
+
+  static void append(const SpaceDecoder& /*decoder*/, std::string_view piece, bool /*added*/,
+                     bool first, std::string& out) {
+    if (!first) out += ' ';
+    out += piece;
+  }
+
+  static void append(const WordPieceDecoder& decoder, std::string_view piece, bool /*added*/,
+                     bool first, std::string& out) {
+    std::string text;
+    if (first) {
+      text = piece;
+    } else if (piece.starts_with(decoder.prefix)) {
+      text = piece.substr(decoder.prefix.size());
+    } else {
+      text = ' ';
+      text += piece;
+    }
+    if (decoder.cleanup) clean_up(text);
+    out += text;
+  }
+
+  static void append(const ByteLevelDecoder& decoder, const std::string& piece, bool added,
+                     bool /*first*/, std::string& out) {
+    if (added && decoder.added_as_is) {
+      out += piece;
+      return;
+    }
+    out += piece_to_bytes(piece).value_or(piece);
+  }
+
+  TokenizerParts parts_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> make_tokenizer(TokenizerParts parts) {
+  if (!parts.vocabulary || std::holds_alternative<std::monostate>(parts.model)) {
+    fail(ErrorCode::internal, "a tokenizer was made without a model");
+  }
+  return std::make_unique<Pipeline>(std::move(parts));
+}
+
+}  // namespace assay::text

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "text/added_tokens.h"
+#include "text/bpe.h"
+#include "text/normalizer.h"
+#include "text/pre_tokenizer.h"
+#include "text/tokenizer.h"
+#include "text/wordpiece.h"
+
+namespace assay::text {
+
+/// How surface forms become text again; names as in tokenizer.json.
+struct WordPieceDecoder {
+  std::string prefix = "##";
+  bool cleanup = true;
+};
+struct ByteLevelDecoder {
+  bool added_as_is = false;  ///< added tokens are text, not bytes in disguise (GGUF)
+};
+struct SpaceDecoder {};  ///< pieces joined by spaces: a file without a decoder
+using Decoder = std::variant<SpaceDecoder, WordPieceDecoder, ByteLevelDecoder>;
+
+/// A tokenizer as plain parts, whatever file they came from.
+struct TokenizerParts {
+  std::unique_ptr<const Vocabulary> vocabulary;  ///< the model's pieces, without tokens only added
+  AddedTokens added;
+  Normalizer normalizer;
+  PreTokenizer pre_tokenizer;
+  std::variant<std::monostate, WordPiece, Bpe> model;
+  std::vector<TokenId> prefix;  ///< put before the text's ids when special tokens are wanted
+  std::vector<TokenId> suffix;
+  Decoder decoder;
+  std::optional<TokenId> bos;
+  std::optional<TokenId> eos;
+  std::optional<TokenId> pad;
+  std::vector<std::string> warnings;
+};
+
+/// Fills the gaps that the interface leaves to the file; internal error without a model.
+[[nodiscard]] std::unique_ptr<Tokenizer> make_tokenizer(TokenizerParts parts);
+
+}  // namespace assay::text

@@ -1,0 +1,212 @@
+#include "text/unicode.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+namespace assay::text {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+unsigned byte_at(std::string_view text, std::size_t position) {
+  return static_cast<unsigned char>(text[position]);
+}
+
+/// Length of the well-formed sequence at `position`, or minus the length of the maximal ill-formed
+/// part there (Unicode 15, table 3-7).
+int sequence_length(std::string_view text, std::size_t position) {
+  const unsigned lead = byte_at(text, position);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return -1;
+  const int length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  unsigned low = 0x80;
+  unsigned high = 0xBF;
+  if (lead == 0xE0) low = 0xA0;
+  if (lead == 0xED) high = 0x9F;
+  if (lead == 0xF0) low = 0x90;
+  if (lead == 0xF4) high = 0x8F;
+  for (int i = 1; i < length; ++i) {
+    if (position + i >= text.size()) return -i;
+    const unsigned next = byte_at(text, position + i);
+    if (next < low || next > high) return -i;
+    low = 0x80;
+    high = 0xBF;
+  }
+  return length;
+}
+
+std::size_t first_invalid(std::string_view text) {
+  std::size_t position = 0;
+  while (position < text.size()) {
+    const int length = sequence_length(text, position);
+    if (length < 0) break;
+    position += static_cast<std::size_t>(length);
+  }
+  return position;
+}
+
+int combining_class(char32_t code_point) {
+  return utf8proc_get_property(static_cast<utf8proc_int32_t>(code_point))->combining_class;
+}
+
+/// Canonical ordering: a stable sort of every run of marks. utf8proc sorts by exchanging
+/// neighbours, which takes quadratic time on long runs.
+void order_marks(std::span<char32_t> text) {
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    if (combining_class(text[begin]) == 0) {
+      ++begin;
+      continue;
+    }
+    std::size_t end = begin + 1;
+    while (end < text.size() && combining_class(text[end]) != 0) ++end;
+    std::stable_sort(text.begin() + begin, text.begin() + end, [](char32_t a, char32_t b) {
+      return combining_class(a) < combining_class(b);
+    });
+    begin = end;
+  }
+}
+
+std::u32string decompose(std::u32string_view text, bool compatible) {
+  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE |
+                                                      (compatible ? UTF8PROC_COMPAT : 0));
+  std::u32string out;
+  out.reserve(text.size() + text.size() / 8);
+  std::array<utf8proc_int32_t, 32> parts{};
+  for (const char32_t c : text) {
+    int boundary = 0;
+    const auto count = c < 0x80
+                           ? -1
+                           : utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts.data(),
+                                                     parts.size(), options, &boundary);
+    if (count <= 0 || count > static_cast<utf8proc_ssize_t>(parts.size())) {
+      out.push_back(c);
+      continue;
+    }
+    for (utf8proc_ssize_t i = 0; i < count; ++i) out.push_back(static_cast<char32_t>(parts[i]));
+  }
+  order_marks(out);
+  return out;
+}
+
+}  // namespace
+
+char32_t next_code_point(std::string_view text, std::size_t& position) {
+  const unsigned lead = byte_at(text, position++);
+  if (lead < 0x80) return lead;
+  const int more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+  char32_t code_point = lead & (0x3Fu >> more);
+  for (int i = 0; i < more; ++i) {
+    code_point = (code_point << 6) | (byte_at(text, position++) & 0x3F);
+  }
+  return code_point;
+}
+
+char32_t previous_code_point(std::string_view text, std::size_t& position) {
+  do {
+    --position;
+  } while (position > 0 && (byte_at(text, position) & 0xC0) == 0x80);
+  std::size_t forward = position;
+  return next_code_point(text, forward);
+}
+
+void append_utf8(std::string& out, char32_t c) {
+  if (c < 0x80) {
+    out.push_back(static_cast<char>(c));
+    return;
+  }
+  std::array<utf8proc_uint8_t, 4> bytes{};
+  const auto length = utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), bytes.data());
+  for (utf8proc_ssize_t i = 0; i < length; ++i) out.push_back(static_cast<char>(bytes[i]));
+}
+
+std::string_view valid_utf8(std::string_view text, std::string& storage) {
+  std::size_t position = first_invalid(text);
+  if (position == text.size()) return text;
+  storage.assign(text.substr(0, position));
+  while (position < text.size()) {
+    const int length = sequence_length(text, position);
+    if (length > 0) {
+      storage.append(text.substr(position, static_cast<std::size_t>(length)));
+    } else {
+      storage.append(kReplacement);
+    }
+    position += static_cast<std::size_t>(length > 0 ? length : -length);
+  }
+  return storage;
+}
+
+bool is_white_space(char32_t c) {
+  return (c >= 0x09 && c <= 0x0D) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
+}
+
+bool is_numeric(char32_t c) {
+  if (c < 0x80) return c >= U'0' && c <= U'9';
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category == UTF8PROC_CATEGORY_ND || category == UTF8PROC_CATEGORY_NL ||
+         category == UTF8PROC_CATEGORY_NO;
+}
+
+bool is_word(char32_t c) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) ||
+             (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
+             (c >= 0x1F170 && c <= 0x1F189);
+  }
+}
+
+void append_lower(std::u32string& out, char32_t c) {
+  if (c == 0x130) {  // the one code point whose lower case is two
+    out += U"i\u0307";
+    return;
+  }
+  out.push_back(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+}
+
+std::u32string normalize_form(std::u32string_view text, UnicodeForm form) {
+  const bool compatible = form == UnicodeForm::nfkc || form == UnicodeForm::nfkd;
+  std::u32string out = decompose(text, compatible);
+  if (form == UnicodeForm::nfd || form == UnicodeForm::nfkd) return out;
+  std::vector<utf8proc_int32_t> buffer(out.begin(), out.end());
+  const auto length =
+      utf8proc_normalize_utf32(buffer.data(), static_cast<utf8proc_ssize_t>(buffer.size()),
+                               static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  if (length >= 0) out.assign(buffer.begin(), buffer.begin() + length);
+  return out;
+}
+
+std::u32string to_utf32(std::string_view text) {
+  std::u32string out;
+  out.reserve(text.size());
+  for (std::size_t position = 0; position < text.size();) {
+    out.push_back(next_code_point(text, position));
+  }
+  return out;
+}
+
+std::string to_utf8(std::u32string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char32_t c : text) append_utf8(out, c);
+  return out;
+}
+
+}  // namespace assay::text
