@@ -1,12 +1,29 @@
 #include <algorithm>
+#include <cmath>
 
-#include "engine/sampler.h"
+#include "engine/model.h"
+#include "ops/sampling.h"
 
 namespace assay::engine {
 namespace {
 
 std::span<const float> row(tensor::MatrixView logits, std::int64_t r) {
   return {logits.row<float>(r), static_cast<std::size_t>(logits.cols)};
+}
+
+void check_options(const SamplingOptions& options) {
+  if (!(options.temperature >= 0.0F) || !std::isfinite(options.temperature)) {
+    fail(ErrorCode::usage, "temperature must be a number from 0, is {}", options.temperature);
+  }
+  if (options.top_k < 0) fail(ErrorCode::usage, "top_k must be from 0, is {}", options.top_k);
+  if (!(options.top_p > 0.0F && options.top_p <= 1.0F)) {
+    fail(ErrorCode::usage, "top_p must be above 0 and at most 1, is {}", options.top_p);
+  }
+}
+
+TokenId pick(std::span<const float> logits, const SamplingOptions& options, base::Random& random) {
+  return static_cast<TokenId>(
+      ops::sample(logits, options.temperature, options.top_k, options.top_p, random));
 }
 
 void check_positions(const Model& model, std::int64_t positions) {
@@ -29,7 +46,8 @@ TokenId first_token(const Model& model) {
 std::vector<TokenId> generate(Model& model, std::span<const TokenId> prompt,
                               std::int64_t max_tokens, const SamplingOptions& options,
                               const std::function<bool(TokenId)>& on_token) {
-  Sampler sampler(options);
+  check_options(options);
+  base::Random random(options.seed);
   if (prompt.empty()) fail(ErrorCode::usage, "the prompt has no tokens");
   std::vector<TokenId> tokens;
   if (max_tokens <= 0) return tokens;
@@ -42,7 +60,7 @@ std::vector<TokenId> generate(Model& model, std::span<const TokenId> prompt,
   while (true) {
     base::check_interrupted();
     const Sequence step{next, 0};
-    const TokenId token = sampler.pick(row(model.decode({&step, 1}, cache), 0));
+    const TokenId token = pick(row(model.decode({&step, 1}, cache), 0), options, random);
     if (options.stop_at_eos && std::find(eos.begin(), eos.end(), token) != eos.end()) break;
     tokens.push_back(token);
     if (on_token && !on_token(token)) break;
@@ -58,20 +76,21 @@ std::vector<std::vector<TokenId>> sample_sequences(Model& model, int count, std:
     fail(ErrorCode::usage, "{} sequences of {} tokens cannot be sampled", count, length);
   }
   check_positions(model, length);
+  // Every sequence has its own stream, so that it does not depend on how many there are.
+  constexpr SamplingOptions kPlain{.temperature = 1.0F};
   base::Random seeds(seed);
-  std::vector<Sampler> samplers;
+  std::vector<base::Random> streams;
   std::vector<std::vector<TokenId>> sequences(static_cast<std::size_t>(count),
                                               {first_token(model)});
-  for (int i = 0; i < count; ++i) {
-    samplers.emplace_back(SamplingOptions{.temperature = 1.0F, .seed = seeds.next()});
-  }
+  for (int i = 0; i < count; ++i) streams.emplace_back(seeds.next());
   models::KvCache cache = model.make_cache(count, length);
   std::vector<Sequence> step(sequences.size());
   for (std::int64_t n = 1; n < length; ++n) {
     base::check_interrupted();
     for (int i = 0; i < count; ++i) step[i] = {{&sequences[i].back(), 1}, i};
     const tensor::MatrixView logits = model.decode(step, cache);
-    for (int i = 0; i < count; ++i) sequences[i].push_back(samplers[i].pick(row(logits, i)));
+    for (int i = 0; i < count; ++i)
+      sequences[i].push_back(pick(row(logits, i), kPlain, streams[i]));
   }
   return sequences;
 }

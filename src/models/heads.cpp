@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "models/transformer_impl.h"
+#include "ops/activation.h"
+#include "ops/embedding.h"
 
 namespace assay::models {
 
@@ -16,7 +18,7 @@ MatrixView Transformer::logits(MatrixView hidden, std::span<const std::int32_t> 
   }
   const std::int64_t count = std::ssize(rows);
   const MatrixView x = impl.gathered.get(impl.activations, count, impl.config.hidden);
-  kernels::cpu::gather_rows(hidden, rows, x);
+  ops::gather_rows(hidden, rows, x);
   const MatrixView y = impl.head_result.get(DType::f32, count, impl.config.vocabulary);
   impl.linear(*impl.head_output, x, y, context);
   return y;
@@ -35,10 +37,10 @@ MatrixView Transformer::classify(MatrixView hidden, Batch batch, ops::Context& c
   }
   const std::int64_t count = std::ssize(batch);
   const MatrixView first = impl.gathered.get(impl.activations, count, impl.config.hidden);
-  kernels::cpu::gather_rows(hidden, impl.first_rows, first);
+  ops::gather_rows(hidden, impl.first_rows, first);
   const MatrixView dense = impl.head_hidden.get(impl.activations, count, impl.config.hidden);
   impl.linear(*impl.head_dense, first, dense, context);
-  kernels::cpu::apply(impl.config.head_activation, dense, context.pool);
+  ops::apply(impl.config.head_activation, dense, context.pool);
   const MatrixView y = impl.head_result.get(DType::f32, count, std::ssize(impl.config.labels));
   impl.linear(*impl.head_output, dense, y, context);
   if (!kernels::cpu::all_finite(y)) {

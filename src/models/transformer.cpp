@@ -5,6 +5,10 @@
 #include <cstring>
 
 #include "models/transformer_impl.h"
+#include "ops/activation.h"
+#include "ops/attention.h"
+#include "ops/norm.h"
+#include "ops/rope.h"
 
 namespace assay::models {
 
@@ -79,31 +83,26 @@ void Transformer::Impl::prepare(Batch batch, const KvCache* cache) {
 }
 
 MatrixView Transformer::Impl::pass(Batch batch, KvCache* cache, ops::Context& context) {
-  const std::int64_t rows = std::ssize(ids);
-  MatrixView x = embed_tokens(context);
-  MatrixView y = other.get(activations, rows, config.hidden);
-  if (x.data == y.data) y = stream.get(activations, rows, config.hidden);
-  const auto add_and_norm = [&](MatrixView part, const Norm& norm) {
-    kernels::cpu::add_in_place(x, part, context.pool);
-    located(x, "the residual stream");
-    if (config.norm_first) return;
-    normalize(norm, x, y, context);
-    std::swap(x, y);
-  };
+  const MatrixView x = embed_tokens(context);
+  const MatrixView normed = other.get(activations, x.rows, config.hidden);
   const auto input = [&](const Norm& norm) {
     if (!config.norm_first) return x;
-    normalize(norm, x, y, context);
-    return y;
+    normalize(norm, x, normed, context);
+    return normed;
+  };
+  const auto add = [&](MatrixView part, const Norm& norm) {
+    ops::add_in_place(x, part, context.pool);
+    located(x, "the residual stream");
+    if (!config.norm_first) normalize(norm, x, x, context);
   };
   for (std::int64_t i = 0; i < config.blocks; ++i) {
     const Block& block = blocks[i];
-    add_and_norm(attend(i, input(block.attention_norm), batch, cache, context),
-                 block.attention_norm);
-    add_and_norm(mlp(block, input(block.mlp_norm), context), block.mlp_norm);
+    add(attend(i, input(block.attention_norm), batch, cache, context), block.attention_norm);
+    add(mlp(block, input(block.mlp_norm), context), block.mlp_norm);
   }
   if (final_norm.weight.empty()) return x;
-  normalize(final_norm, x, y, context);
-  return y;
+  normalize(final_norm, x, normed, context);
+  return normed;
 }
 
 MatrixView Transformer::Impl::embed_tokens(ops::Context& context) {
@@ -114,13 +113,12 @@ MatrixView Transformer::Impl::embed_tokens(ops::Context& context) {
   const MatrixView part = projected.get(activations, rows, config.hidden);
   if (type_table != nullptr) {
     lookup(*type_table, zeros, part, context);
-    kernels::cpu::add_in_place(x, part, context.pool);
+    ops::add_in_place(x, part, context.pool);
   }
   lookup(*position_table, positions, part, context);
-  kernels::cpu::add_in_place(x, part, context.pool);
-  const MatrixView y = other.get(activations, rows, config.hidden);
-  normalize(embedding_norm, x, y, context);
-  return y;
+  ops::add_in_place(x, part, context.pool);
+  normalize(embedding_norm, x, x, context);
+  return x;
 }
 
 MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch batch, KvCache* cache,
@@ -134,8 +132,8 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
   linear(*block.key, x, k, context);
   linear(*block.value, x, v, context);
   if (config.position == PositionKind::rope) {
-    kernels::cpu::rope(q, positions, inverse_frequencies, config.head_dim, context.pool);
-    kernels::cpu::rope(k, positions, inverse_frequencies, config.head_dim, context.pool);
+    ops::rope(q, positions, inverse_frequencies, config.head_dim, context.pool);
+    ops::rope(k, positions, inverse_frequencies, config.head_dim, context.pool);
   }
   if (cache != nullptr) append(index, k, v, batch, *cache);
 
@@ -153,16 +151,16 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
     begin += count;
   }
   const MatrixView out = attended.get(activations, x.rows, config.heads * config.head_dim);
-  kernels::cpu::attention({.q = q,
-                           .out = out,
-                           .kv = cache != nullptr ? cache->keys(index, 0).type : activations,
-                           .heads = config.heads,
-                           .kv_heads = config.kv_heads,
-                           .head_dim = config.head_dim,
-                           .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
-                           .causal = config.causal,
-                           .sequences = sequences},
-                          context.pool, context.workspace);
+  ops::attention({.q = q,
+                  .out = out,
+                  .kv = cache != nullptr ? cache->keys(index, 0).type : activations,
+                  .heads = config.heads,
+                  .kv_heads = config.kv_heads,
+                  .head_dim = config.head_dim,
+                  .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
+                  .causal = config.causal,
+                  .sequences = sequences},
+                 context.pool, context.workspace);
   located(out, "the attention before " + block.attention_output->name());
   const MatrixView result = projected.get(activations, x.rows, config.hidden);
   linear(*block.attention_output, out, result, context);
@@ -199,9 +197,9 @@ MatrixView Transformer::Impl::mlp(const Block& block, MatrixView x, ops::Context
   if (block.gate != nullptr) {
     inner = gate.get(activations, x.rows, config.intermediate);
     linear(*block.gate, x, inner, context);
-    kernels::cpu::gated_product(config.activation, inner, wide, context.pool);
+    ops::gated_product(config.activation, inner, wide, context.pool);
   } else {
-    kernels::cpu::apply(config.activation, wide, context.pool);
+    ops::apply(config.activation, wide, context.pool);
   }
   located(inner, "the activation before " + block.down->name());
   const MatrixView result = projected.get(activations, x.rows, config.hidden);
@@ -212,9 +210,9 @@ MatrixView Transformer::Impl::mlp(const Block& block, MatrixView x, ops::Context
 void Transformer::Impl::normalize(const Norm& norm, MatrixView x, MatrixView y,
                                   ops::Context& context) const {
   if (config.norm == NormKind::rms) {
-    kernels::cpu::rms_norm(x, norm.weight, config.norm_eps, y, context.pool);
+    ops::rms_norm(x, norm.weight, config.norm_eps, y, context.pool);
   } else {
-    kernels::cpu::layer_norm(x, norm.weight, norm.bias, config.norm_eps, y, context.pool);
+    ops::layer_norm(x, norm.weight, norm.bias, config.norm_eps, y, context.pool);
   }
 }
 
