@@ -13,8 +13,10 @@ namespace assay::study {
 ///   recipe    {"name", "spec"}: spec is what precision::parse_recipe reads
 ///   device, threads, fallback
 ///   workload  {"prompt": [], "generate": [], "depth": [], "batch": [], "sequence": [],
-///              "repetitions", "warmup", "min_seconds", "seed", "data"}; decoder or encoder keys
-///   tasks     [{"task": "sst2", "file", "limit"}, {"task": "perplexity", "file", "context", "stride"},
+///              "repetitions", "warmup", "min_seconds", "seed", "data", "noise_floor"}; decoder or
+///              encoder keys
+///   tasks     [{"task": "sst2", "file", "limit"}, {"task": "perplexity", "file", "context",
+///   "stride"},
 ///              {"task": "fidelity", "baseline": {"name", "spec"}, "file", "sequences", "length",
 ///              "seed"}]
 struct Cell {
@@ -22,6 +24,8 @@ struct Cell {
   std::string model;
   std::string recipe_name;
   Json recipe;
+  std::string
+      baseline;  ///< recipe that speedups refer to; empty: the first 16-bit one of the model
   std::string device = "cpu";
   int threads = 0;
   bool fallback = false;
@@ -41,15 +45,16 @@ struct Cell {
 ///   {"type": "end"}
 using RecordSink = std::function<void(const Json&)>;
 
-/// Runs a cell in this process: plan, load, bench, tasks; a row for each test. Errors become an error
-/// record, never an exception. Called by the hidden subcommand `assay cell`.
+/// Runs a cell in this process: plan, load, bench, tasks; a row for each test. Errors become an
+/// error record, never an exception. Called by the hidden subcommand `assay cell`.
 void run_cell(const Cell& cell, const RecordSink& sink);
 
-/// The cell's key: hash of everything that could change a result (design.md section 7).
+/// The cell's key: hash of everything that could change a result (design.md section 7), as 64
+/// hexadecimal digits. Errors: those of opening the model's files, data files and recipes.
 [[nodiscard]] std::string cell_key(const Cell& cell);
 
-/// Hidden subcommand `assay baseline`: loads model and recipe, writes the fidelity inputs as one record
-/// and then the raw f32 outputs, each preceded by its length, to `fd`.
+/// Hidden subcommand `assay baseline`: loads model and recipe, writes the fidelity inputs as one
+/// record and then the raw f32 outputs, each preceded by its length, to `fd`.
 void run_baseline(const Json& spec, int fd);
 
 }  // namespace assay::study

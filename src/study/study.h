@@ -19,8 +19,8 @@ namespace assay::study {
 ///     - {model: PATH, recipes: [bf16, int8, C-1], baseline: bf16,
 ///        workload: {prompt: 512, generate: 128, depth: 0, repetitions: 5},
 ///        tasks: [fidelity, {task: sst2, file: ...}]}
-/// Relative paths are relative to the study file; ${NAME} is an environment variable (an unset one is
-/// an error with its line). Unknown keys are usage errors with line and near names.
+/// Relative paths are relative to the study file; ${NAME} is an environment variable (an unset one
+/// is an error with its line). Unknown keys are usage errors with line and near names.
 struct Study {
   std::string name;
   std::filesystem::path store = "assay.db";
@@ -28,7 +28,8 @@ struct Study {
 };
 [[nodiscard]] Study read_study(const std::filesystem::path& file);
 
-/// Checks files, memory, disk and devices of every cell; returns all problems at once, one line each.
+/// Checks files, memory, disk and devices of every cell; returns all problems at once, one line
+/// each.
 [[nodiscard]] std::vector<std::string> check(const Study& study);
 
 /// What a runner tells whoever draws: called on the parent's thread.
@@ -43,12 +44,13 @@ struct RunOptions {
   std::vector<std::string> only;  ///< recipe names or cell ids; empty: all
   bool rerun = false;             ///< measure again what is already there
   double stall_seconds = 600;     ///< no record for so long: timeout
+  double grace_seconds = 5;       ///< for a child that was told to stop; then it is killed
   bool verbose = false;
 };
 
-/// Runs every cell in a child process of its own, in turn; typed failures; returns the stored cells in
-/// order. On interrupt: the child is told, the cell becomes `interrupted`, the rest is left for the next
-/// run. The parent sleeps in poll().
+/// Runs every cell in a child process of its own, in turn; typed failures; returns the stored cells
+/// in order. On interrupt: the child is told, the cell becomes `interrupted`, the rest is left for
+/// the next run. The parent sleeps in poll().
 [[nodiscard]] std::vector<StoredCell> run_study(const Study& study, Store& store,
                                                 const RunOptions& options, const RunEvents& events);
 

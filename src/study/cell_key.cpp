@@ -1,0 +1,70 @@
+#include <optional>
+
+#include "base/hash.h"
+#include "base/thread_pool.h"
+#include "engine/planner.h"
+#include "files/tensor_file.h"
+#include "kernels/cpu/isa.h"
+#include "study/build_info.h"
+#include "study/cell.h"
+
+namespace assay::study {
+namespace {
+
+/// A recipe as it will run: two spellings of one recipe are equal, and `auto` is what the device
+/// makes of it.
+Json resolved_recipe(const std::string& name, const Json& spec,
+                     const std::optional<tensor::Device>& device) {
+  const auto recipe = precision::parse_recipe(name, spec, "recipe '" + name + "'");
+  Json result = {{"recipe", recipe.canonical()}};
+  if (device) {
+    const auto type = recipe.sixteen_bit.value_or(engine::sixteen_bit_type(*device));
+    result["sixteen_bit"] = tensor::name_of(type);
+  }
+  return result;
+}
+
+/// Replaces the path of a data file by what is in it.
+Json with_content(Json settings, const char* key) {
+  if (settings.is_object() && settings.contains(key)) {
+    settings[key] = files::content_hash(std::filesystem::path(settings[key].get<std::string>()));
+  }
+  return settings;
+}
+
+Json task_identity(const Json& task, const std::optional<tensor::Device>& device) {
+  Json identity = with_content(task, "file");
+  if (identity.contains("baseline")) {
+    const Json& baseline = task["baseline"];
+    identity["baseline"] =
+        resolved_recipe(baseline.at("name").get<std::string>(), baseline.at("spec"), device);
+  }
+  return identity;
+}
+
+}  // namespace
+
+std::string cell_key(const Cell& cell) {
+  std::optional<tensor::Device> device;
+  try {
+    device = engine::resolve_device(cell.device);
+  } catch (const Error& error) {
+    // A device that is missing today is a result too (`unsupported`), under a key of its own.
+    if (error.code() != ErrorCode::device_missing) throw;
+  }
+  Json tasks = Json::array();
+  for (const Json& task : cell.tasks) tasks.push_back(task_identity(task, device));
+  const Json identity = {{"model", files::content_hash(files::locate_model(cell.model))},
+                         {"recipe", resolved_recipe(cell.recipe_name, cell.recipe, device)},
+                         {"device", device ? tensor::to_string(*device) : "missing " + cell.device},
+                         {"cpu", kernels::cpu::cpu_features().name},
+                         {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
+                         {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},
+                         {"fallback", cell.fallback},
+                         {"workload", with_content(cell.workload, "data")},
+                         {"tasks", tasks},
+                         {"sources", kSourceHash}};
+  return base::sha256_hex(identity.dump());
+}
+
+}  // namespace assay::study

@@ -1,0 +1,190 @@
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "engine/planner.h"
+#include "measure/environment.h"
+#include "study/study.h"
+
+namespace assay::study {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kGigabyte = 1e9;
+/// A store holds rows, samples and answers: megabytes.
+constexpr double kStoreBytes = 64e6;
+
+/// Everything that one model's cells need to be checked, opened once.
+class Checker {
+ public:
+  explicit Checker(const Study& study) : study_(study) {}
+  std::vector<std::string> run();
+
+ private:
+  /// The model's source, or null: its problem is reported once, not for each of its cells.
+  std::shared_ptr<const engine::ModelSource> source_of(const Cell& cell);
+  void check_cell(const Cell& cell);
+  void check_file(const std::string& file, const std::string& what);
+  void check_memory(const Cell& cell, const engine::ModelSource& source,
+                    const precision::Plan& plan);
+  void check_store();
+  void add(const std::string& problem) {
+    if (seen_.insert(problem).second) problems_.push_back(problem);
+  }
+
+  const Study& study_;
+  std::map<std::string, std::shared_ptr<const engine::ModelSource>> sources_;
+  std::set<std::string> seen_;
+  std::vector<std::string> problems_;
+};
+
+std::shared_ptr<const engine::ModelSource> Checker::source_of(const Cell& cell) {
+  const auto known = sources_.find(cell.model);
+  if (known != sources_.end()) return known->second;
+  auto& source = sources_[cell.model];
+  try {
+    source = engine::ModelSource::open(cell.model);
+  } catch (const Error& error) {
+    add(error.what());
+  }
+  return source;
+}
+
+void Checker::check_file(const std::string& file, const std::string& what) {
+  std::error_code error;
+  if (fs::is_directory(file, error)) {
+    add(fmt::format("{}: {} is a folder, a file is needed", what, file));
+  } else if (::access(file.c_str(), R_OK) != 0) {
+    add(fmt::format("{}: {} is not there or cannot be read", what, file));
+  }
+}
+
+/// Bytes of the weights as they will lie in memory, tied ones once.
+double weight_bytes(const precision::Plan& plan) {
+  double bytes = 0;
+  for (const auto& entry : plan.entries) {
+    if (!entry.layer.tied_to.empty()) continue;
+    const auto& info = precision::info(entry.precision.weight.value_or(entry.layer.source));
+    bytes += info.bits_per_weight / 8 * double(entry.layer.rows) * double(entry.layer.cols);
+  }
+  return bytes;
+}
+
+double largest(const Json& workload, const char* key) {
+  double result = 0;
+  if (!workload.is_object() || !workload.contains(key)) return result;
+  const Json& values = workload.at(key);
+  if (!values.is_array()) return values.get<double>();
+  for (const Json& value : values) result = std::max(result, value.get<double>());
+  return result;
+}
+
+double cache_bytes(const Cell& cell, const models::ModelConfig& config,
+                   const precision::Plan& plan) {
+  if (!config.causal) return 0;
+  const double tokens = largest(cell.workload, "depth") + largest(cell.workload, "prompt") +
+                        largest(cell.workload, "generate");
+  const double batch = std::max(1.0, largest(cell.workload, "batch"));
+  return 2.0 * double(config.blocks * config.kv_heads * config.head_dim) * tokens * batch *
+         double(tensor::size_of(plan.kv));
+}
+
+/// The baseline of a fidelity task is loaded at the same time, in a process of its own.
+double baseline_bytes(const Cell& cell, const engine::ModelSource& source) {
+  double bytes = 0;
+  for (const Json& task : cell.tasks) {
+    if (!task.contains("baseline")) continue;
+    const Json& baseline = task.at("baseline");
+    const auto name = baseline.at("name").get<std::string>();
+    const auto recipe = precision::parse_recipe(name, baseline.at("spec"), name);
+    bytes = std::max(bytes, weight_bytes(engine::make_plan(source, recipe, {})));
+  }
+  return bytes;
+}
+
+void Checker::check_memory(const Cell& cell, const engine::ModelSource& source,
+                           const precision::Plan& plan) {
+  const double weights = weight_bytes(plan);
+  const double cache = cache_bytes(cell, source.config(), plan);
+  const double baseline = baseline_bytes(cell, source);
+  const auto available = double(measure::available_memory_bytes());
+  if (available < 0 || weights + cache + baseline < available) return;
+  add(
+      fmt::format("{}: needs about {:.1f} GB of memory (weights {:.1f}, cache {:.1f}, baseline "
+                  "{:.1f}), {:.1f} GB are available",
+                  cell.id, (weights + cache + baseline) / kGigabyte, weights / kGigabyte,
+                  cache / kGigabyte, baseline / kGigabyte, available / kGigabyte));
+}
+
+void Checker::check_cell(const Cell& cell) {
+  if (cell.workload.is_object() && cell.workload.contains("data")) {
+    check_file(cell.workload.at("data").get<std::string>(), cell.id + ": workload data");
+  }
+  for (const Json& task : cell.tasks) {
+    if (task.contains("file")) {
+      check_file(task.at("file").get<std::string>(), task.at("task").get<std::string>());
+    }
+  }
+  const auto source = source_of(cell);
+  if (!source) return;
+  if (cell.workload.is_object() && source->config().causal && cell.workload.contains("sequence")) {
+    add(fmt::format("{}: 'sequence' is of encoders; this model is a decoder (prompt, generate)",
+                    cell.id));
+  }
+  try {
+    const auto recipe = precision::parse_recipe(cell.recipe_name, cell.recipe, cell.recipe_name);
+    const auto plan =
+        engine::make_plan(*source, recipe, {.device = cell.device, .fallback = cell.fallback});
+    if (!plan.supported()) add(fmt::format("{}: {}", cell.id, plan.reasons()));
+    check_memory(cell, *source, plan);
+  } catch (const Error& error) {
+    add(fmt::format("{}: {}", cell.id, error.what()));
+  }
+}
+
+void Checker::check_store() {
+  const fs::path store = fs::absolute(study_.store);
+  std::error_code error;
+  if (!fs::is_directory(store.parent_path(), error)) {
+    add(fmt::format("store {}: there is no folder {}", store.string(),
+                    store.parent_path().string()));
+    return;
+  }
+  const bool there = fs::exists(store, error);
+  if (::access(store.parent_path().c_str(), W_OK) != 0 ||
+      (there && ::access(store.c_str(), W_OK) != 0)) {
+    add(fmt::format("store {}: it or its folder cannot be written; name another store",
+                    store.string()));
+    return;
+  }
+  if (there) {
+    try {
+      const Store opened(store, true);
+    } catch (const Error& problem) {
+      add(problem.what());
+    }
+  }
+  struct statvfs disk {};
+  if (::statvfs(store.parent_path().c_str(), &disk) != 0) return;
+  const double free_bytes = double(disk.f_bavail) * double(disk.f_frsize);
+  if (free_bytes < kStoreBytes) {
+    add(fmt::format("store {}: {:.0f} MB are free on its disk, {:.0f} MB are needed",
+                    store.string(), free_bytes / 1e6, kStoreBytes / 1e6));
+  }
+}
+
+std::vector<std::string> Checker::run() {
+  check_store();
+  for (const Cell& cell : study_.cells) check_cell(cell);
+  return std::move(problems_);
+}
+
+}  // namespace
+
+std::vector<std::string> check(const Study& study) { return Checker(study).run(); }
+
+}  // namespace assay::study

@@ -1,0 +1,131 @@
+#include "study/study_parts.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <limits>
+
+#include "base/names.h"
+
+namespace assay::study {
+namespace {
+
+constexpr std::int64_t kMostTokens = 1 << 24;
+constexpr std::int64_t kMostItems = std::numeric_limits<int>::max();
+
+struct CountKey {
+  const char* name;
+  std::int64_t low;
+  std::int64_t high;
+};
+
+// `prompt: 0` and `generate: 0` mean that nothing of the kind is timed.
+constexpr std::array<CountKey, 3> kDecoderCounts = {
+    {{"prompt", 0, kMostTokens}, {"generate", 0, kMostTokens}, {"depth", 0, kMostTokens}}};
+constexpr CountKey kSequence = {"sequence", 1, kMostTokens};
+constexpr CountKey kBatch = {"batch", 1, 1 << 16};
+
+struct TaskKeys {
+  const char* task;
+  bool needs_file;
+  std::vector<CountKey> counts;
+};
+
+const std::vector<TaskKeys>& task_keys() {
+  static const std::vector<TaskKeys> keys = {
+      {"sst2", true, {{"limit", 0, kMostItems}, {"batch_size", 1, 1 << 16}}},
+      {"perplexity",
+       true,
+       {{"context", 2, kMostTokens}, {"stride", 1, kMostTokens}, {"limit", 0, kMostItems}}},
+      {"fidelity",
+       false,
+       {{"sequences", 1, 1 << 20}, {"length", 2, kMostTokens}, {"seed", 0, kMostItems}}}};
+  return keys;
+}
+
+void add_counts(Json& workload, const YamlNode& node, const CountKey& key) {
+  const auto values = node.get(key.name);
+  if (!values) return;
+  Json list = Json::array();
+  for (const YamlNode& value : values->elements()) list.push_back(value.integer(key.low, key.high));
+  workload[key.name] = list;
+}
+
+const TaskKeys& keys_of(const YamlNode& named) {
+  const std::string name = named.text();
+  std::vector<std::string> known;
+  for (const TaskKeys& keys : task_keys()) {
+    if (name == keys.task) return keys;
+    known.emplace_back(keys.task);
+  }
+  named.fail_here(fmt::format("unknown task '{}'{}; this build has {}", name,
+                              base::did_you_mean(name, known), fmt::join(known, ", ")));
+}
+
+Json read_task(const YamlNode& node, const std::filesystem::path& folder) {
+  if (node.value().is_string()) {
+    const TaskKeys& keys = keys_of(node);
+    if (keys.needs_file) {
+      node.fail_here(fmt::format("the task {0} needs a file: {{task: {0}, file: ...}}", keys.task));
+    }
+    return {{"task", keys.task}};
+  }
+  if (!node.value().is_object()) node.fail_here("a task is a name or a mapping with 'task'");
+  const YamlNode named = node.need("a task", "task");
+  const TaskKeys& keys = keys_of(named);
+  std::vector<std::string> known = {"task", "file"};
+  for (const CountKey& key : keys.counts) known.emplace_back(key.name);
+  node.check_keys(fmt::format("the task {}", keys.task), known);
+
+  Json task = {{"task", keys.task}};
+  if (const auto file = node.get("file")) {
+    task["file"] = read_path(*file, folder);
+  } else if (keys.needs_file) {
+    node.fail_here(fmt::format("the task {} needs 'file'", keys.task));
+  }
+  for (const CountKey& key : keys.counts) {
+    if (const auto count = node.get(key.name)) task[key.name] = count->integer(key.low, key.high);
+  }
+  return task;
+}
+
+}  // namespace
+
+std::string read_path(const YamlNode& node, const std::filesystem::path& folder) {
+  return std::filesystem::absolute(folder / node.text()).lexically_normal().string();
+}
+
+Json read_workload(const YamlNode& node, const std::filesystem::path& folder) {
+  node.check_keys("a workload", {"prompt", "generate", "depth", "sequence", "batch", "repetitions",
+                                 "warmup", "min_seconds", "seed", "data", "noise_floor"});
+  Json workload = Json::object();
+  for (const CountKey& key : kDecoderCounts) add_counts(workload, node, key);
+  if (node.get("sequence") && !workload.empty()) {
+    node.get("sequence")
+        ->fail_here(
+            fmt::format("'sequence' is of encoders and '{}' of decoders: a model has one of them",
+                        workload.begin().key()));
+  }
+  add_counts(workload, node, kSequence);
+  add_counts(workload, node, kBatch);
+  for (const CountKey& key :
+       {CountKey{"repetitions", 1, 1'000'000}, {"warmup", 0, 1'000'000}, {"seed", 0, kMostItems}}) {
+    if (const auto count = node.get(key.name)) {
+      workload[key.name] = count->integer(key.low, key.high);
+    }
+  }
+  if (const auto seconds = node.get("min_seconds")) {
+    workload["min_seconds"] = seconds->number(0, 86'400);
+  }
+  if (const auto data = node.get("data")) workload["data"] = read_path(*data, folder);
+  if (const auto twice = node.get("noise_floor")) workload["noise_floor"] = twice->flag();
+  return workload;
+}
+
+Json read_tasks(const YamlNode& node, const std::filesystem::path& folder) {
+  Json tasks = Json::array();
+  for (const YamlNode& task : node.elements()) tasks.push_back(read_task(task, folder));
+  return tasks;
+}
+
+}  // namespace assay::study
