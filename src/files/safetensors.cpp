@@ -72,7 +72,9 @@ class HeaderReader : public base::JsonEvents {
       add_number(value);
     } else if (state_ == State::field && field_ == Field::dtype && value.is_string()) {
       entry_.dtype = find_safetensors_type(value.get_ref<const std::string&>());
-      if (entry_.dtype == nullptr) fail_here("unknown dtype {}", shown_value(value));
+      if (entry_.dtype == nullptr) {
+        fail_here("unknown dtype '{}'", base::printable(value.get_ref<const std::string&>(), 40));
+      }
       state_ = State::tensor;
     } else {
       wrong_type();
@@ -116,10 +118,6 @@ class HeaderReader : public base::JsonEvents {
 
   [[nodiscard]] std::string_view field_name() const {
     return kFields[static_cast<std::size_t>(field_)];
-  }
-
-  static std::string shown_value(const Json& value) {
-    return "'" + base::printable(value.get_ref<const std::string&>(), 40) + "'";
   }
 
   void choose_field(const std::string& name) {
