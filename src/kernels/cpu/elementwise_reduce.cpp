@@ -30,7 +30,7 @@ float MaxOf(const float* x, std::size_t n) {
   for (; i + lanes <= n; i += lanes) {
     const auto v = hn::LoadU(d, x + i);
     largest = hn::Max(largest, v);
-    poison = hn::Or(poison, hn::VecFromMask(d, hn::Ne(v, v)));
+    poison = hn::Or(poison, hn::VecFromMask(d, hn::IsNaN(v)));
   }
   float result = hn::GetLane(hn::MaxOfLanes(d, largest));
   bool nan = !hn::AllFalse(d, hn::MaskFromVec(poison));

@@ -54,7 +54,7 @@ HWY_INLINE void Narrow(FloatTag d, FloatVec v, tensor::BFloat16* p) {
   const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
   const auto rounded = hn::Add(hn::Add(bits, hn::Set(du, 0x7fff)), odd);
   const auto quiet = hn::Or(bits, hn::Set(du, 0x400000));
-  const auto is_nan = hn::RebindMask(du, hn::Ne(v, v));
+  const auto is_nan = hn::RebindMask(du, hn::IsNaN(v));
   const auto top = hn::ShiftRight<16>(hn::IfThenElse(is_nan, quiet, rounded));
   hn::StoreU(hn::TruncateTo(HalfTag(), top), HalfTag(), reinterpret_cast<std::uint16_t*>(p));
   (void)d;
