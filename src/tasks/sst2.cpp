@@ -42,6 +42,35 @@ void check_labels(const engine::Model& model, std::span<const files::LabelledTex
   }
 }
 
+Json quantity(double value) { return {{"value", value}, {"unit", "1"}}; }
+
+Json metrics_of(const stats::ConfusionMatrix& matrix) {
+  const double n = double(matrix.total());
+  const double accuracy = matrix.accuracy();
+  const auto interval = stats::wilson_interval(matrix.correct(), matrix.total());
+  Json metrics;
+  metrics["acc"] = quantity(accuracy);
+  metrics["acc"]["ci95"] = {interval.low, interval.high};
+  // lm-eval's: standard deviation with n - 1, over sqrt(n).
+  metrics["acc"]["stderr"] = n > 1 ? std::sqrt(accuracy * (1 - accuracy) / (n - 1)) : 0.0;
+  metrics["acc"]["n"] = matrix.total();
+  if (matrix.classes() == 2) {
+    metrics["precision"] = quantity(matrix.precision());
+    metrics["recall"] = quantity(matrix.recall());
+    metrics["f1"] = quantity(matrix.f1());
+  }
+  Json table = Json::array();
+  for (int expected = 0; expected < matrix.classes(); ++expected) {
+    Json row = Json::array();
+    for (int predicted = 0; predicted < matrix.classes(); ++predicted) {
+      row.push_back(matrix.count(expected, predicted));
+    }
+    table.push_back(std::move(row));
+  }
+  metrics["confusion_matrix"] = {{"value", std::move(table)}, {"unit", "items"}};
+  return metrics;
+}
+
 }  // namespace
 
 TaskResult run_sst2(engine::Model& model, const std::filesystem::path& file,
@@ -53,8 +82,7 @@ TaskResult run_sst2(engine::Model& model, const std::filesystem::path& file,
   check_labels(model, texts, file);
   const auto ids = tokenize(model.source(), texts);
   TaskResult result{.task = "sst2"};
-  std::vector<int> expected;
-  std::vector<int> predicted;
+  stats::ConfusionMatrix matrix(static_cast<int>(model.config().labels.size()));
   double confidence = 0.0;
   const auto batch = static_cast<std::size_t>(std::max(1, options.batch));
   for (std::size_t begin = 0; begin < ids.size(); begin += batch) {
@@ -68,17 +96,15 @@ TaskResult run_sst2(engine::Model& model, const std::filesystem::path& file,
       const std::span row(logits.row<float>(static_cast<std::int64_t>(i)),
                           static_cast<std::size_t>(logits.cols));
       const Answer answer = answer_of(row);
-      expected.push_back(texts[begin + i].label);
-      predicted.push_back(answer.predicted);
+      matrix.add(texts[begin + i].label, answer.predicted);
       confidence += answer.confidence;
-      result.items.push_back({{"label", expected.back()},
+      result.items.push_back({{"label", texts[begin + i].label},
                               {"predicted", answer.predicted},
                               {"confidence", answer.confidence}});
     }
-    if (options.progress) options.progress("sst2", double(expected.size()) / double(ids.size()));
+    if (options.progress) options.progress("sst2", double(matrix.total()) / double(ids.size()));
   }
-  result.metrics =
-      classification_metrics(expected, predicted, static_cast<int>(model.config().labels.size()));
+  result.metrics = metrics_of(matrix);
   result.metrics["confidence"] = {{"value", confidence / double(ids.size())}, {"unit", "1"}};
   return result;
 }
