@@ -3,7 +3,6 @@
 #include <limits>
 #include <utility>
 
-#include "base/thread_pool.h"
 #include "precision/encodings/float.h"
 #include "precision/encodings/fp4.h"
 #include "precision/encodings/int8.h"
@@ -25,27 +24,6 @@ constexpr bool in_order() {
   return true;
 }
 static_assert(in_order(), "the registry has the order of Encoding");
-
-/// An EncodedTensor with room for its parts, still writable.
-struct Draft {
-  tensor::Buffer codes;
-  std::vector<float> scales;
-
-  Draft(const EncodingInfo& info, std::int64_t rows, std::int64_t cols)
-      : codes(static_cast<std::size_t>(info.code_bytes(rows, cols))),
-        scales(static_cast<std::size_t>(info.scale_count(rows, cols))) {}
-
-  void encode(const EncodingInfo& info, std::span<const float> values, std::int64_t begin,
-              std::int64_t end, std::int64_t cols) {
-    const auto part =
-        values.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
-    info.encode_range(part, begin, cols, {codes.data(), codes.size()}, scales);
-  }
-
-  EncodedTensor finish(Encoding encoding, std::int64_t rows, std::int64_t cols) && {
-    return {encoding, rows, cols, share(std::move(codes)), std::move(scales), nullptr};
-  }
-};
 
 void check_size(std::span<const float> values, std::int64_t rows, std::int64_t cols) {
   const std::int64_t elements = checked_elements(rows, cols);
@@ -104,22 +82,10 @@ std::int64_t block_code_bytes(std::int64_t rows, std::int64_t cols, std::int64_t
 EncodedTensor encode_whole(const EncodingInfo& info, std::span<const float> values,
                            std::int64_t rows, std::int64_t cols) {
   check_size(values, rows, cols);
-  Draft draft(info, rows, cols);
-  draft.encode(info, values, 0, rows * cols, cols);
-  return std::move(draft).finish(info.id, rows, cols);
-}
-
-EncodedTensor encode(Encoding encoding, std::span<const float> values, std::int64_t rows,
-                     std::int64_t cols, base::ThreadPool& pool) {
-  const EncodingInfo& row = info(encoding);
-  check_size(values, rows, cols);
-  Draft draft(row, rows, cols);
-  const std::int64_t elements = rows * cols;
-  const std::int64_t unit = row.row_aligned ? std::max<std::int64_t>(cols, 1) : row.block;
-  pool.parallel_for((elements + unit - 1) / unit, [&](int, std::int64_t begin, std::int64_t end) {
-    draft.encode(row, values, begin * unit, std::min(end * unit, elements), cols);
-  });
-  return std::move(draft).finish(encoding, rows, cols);
+  tensor::Buffer codes(static_cast<std::size_t>(info.code_bytes(rows, cols)));
+  std::vector<float> scales(static_cast<std::size_t>(info.scale_count(rows, cols)));
+  info.encode_range(values, 0, cols, {codes.data(), codes.size()}, scales);
+  return {info.id, rows, cols, share(std::move(codes)), std::move(scales), nullptr};
 }
 
 }  // namespace assay::precision

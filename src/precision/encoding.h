@@ -10,10 +10,6 @@
 
 #include "tensor/tensor.h"
 
-namespace assay::base {
-class ThreadPool;
-}
-
 namespace assay::precision {
 
 /// How one weight matrix is stored. The order is that of the registry in encoding.cpp; nothing else
@@ -83,10 +79,6 @@ struct EncodingInfo {
 /// nullptr if no encoding has that name.
 [[nodiscard]] const EncodingInfo* find_encoding(std::string_view name) noexcept;
 [[nodiscard]] inline std::string_view name_of(Encoding e) noexcept { return info(e).name; }
-
-/// info(encoding).encode, divided over the pool's threads: the same bits for any number of them.
-[[nodiscard]] EncodedTensor encode(Encoding encoding, std::span<const float> values,
-                                   std::int64_t rows, std::int64_t cols, base::ThreadPool& pool);
 
 /// Replaces f32 block scales by the double-quantized form; only for 4-bit encodings. The offset is
 /// the mean of all scales, summed in double, unless one is given.

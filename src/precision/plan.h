@@ -8,15 +8,15 @@
 
 namespace assay::precision {
 
-/// What a kernel is, fixed when it is compiled. The launcher writes it into the ledger; a plan holds
-/// a copy of what the chooser promised.
+/// What a kernel is, fixed when it is compiled. The launcher writes it into the ledger; a plan
+/// holds a copy of what the chooser promised.
 struct KernelIdentity {
-  std::string_view kernel;                           ///< "linear_bf16_avx512bf16"
-  Encoding encoding = Encoding::f32;                 ///< weights it reads
+  std::string_view kernel;            ///< "linear_bf16_avx512bf16"
+  Encoding encoding = Encoding::f32;  ///< weights it reads
   Activation activation = Activation::native;
-  tensor::DType compute = tensor::DType::f32;        ///< type of the multiplied operands
-  std::string_view accumulate = "fp32";              ///< "fp32" or "int32"
-  std::string_view path;                             ///< "portable", "avx2", ..., "sm90"
+  tensor::DType compute = tensor::DType::f32;  ///< type of the multiplied operands
+  std::string_view accumulate = "fp32";        ///< "fp32" or "int32"
+  std::string_view path;                       ///< "portable", "avx2", ..., "sm90"
   tensor::DeviceKind device = tensor::DeviceKind::cpu;
   friend bool operator==(const KernelIdentity&, const KernelIdentity&) = default;
 };
@@ -33,9 +33,9 @@ struct PlanEntry {
 
 /// A recipe resolved against one model and one device.
 struct Plan {
-  std::string recipe;                 ///< its name, with the source: "bf16 (from q4_1)"
+  std::string recipe;  ///< its name, with the source: "bf16 (from q4_1)"
   Json recipe_canonical;
-  std::string source;                 ///< dominant stored encoding of the file: "q4_1", "fp32"
+  std::string source;  ///< dominant stored encoding of the file: "q4_1", "fp32"
   bool source_quantized = false;
   tensor::Device device;
   tensor::DType activations = tensor::DType::f32;
@@ -80,8 +80,8 @@ class Ledger {
 /// differences in one line. A tied lookup layer counts by its own entry.
 [[nodiscard]] std::string compare(const Plan& plan, const Ledger& ledger);
 
-/// Rows for people and for `executed` in reports: layers with equal encoding, compute and kernel are
-/// folded into one pattern ("model.layers.*.mlp.down_proj" x 30).
+/// Rows for people and for `executed` in reports: layers with equal encoding, compute and kernel
+/// are folded into one pattern ("model.layers.*.mlp.down_proj" x 30).
 [[nodiscard]] Json summarize(const Ledger& ledger);
 
 }  // namespace assay::precision

@@ -15,18 +15,19 @@ namespace assay::precision {
 enum class LayerClass : std::uint8_t { attention, mlp, embeddings, head, other };
 [[nodiscard]] std::string_view name_of(LayerClass c) noexcept;
 
-/// One weight matrix of a model, as the planner sees it. Names are Hugging Face's without ".weight",
-/// for GGUF files too ("model.layers.0.mlp.down_proj").
+/// One weight matrix of a model, as the planner sees it. Names are Hugging Face's without
+/// ".weight", for GGUF files too ("model.layers.0.mlp.down_proj").
 struct LayerInfo {
   std::string name;
   LayerClass layer_class = LayerClass::other;
-  int block = -1;              ///< index of the transformer block; -1 outside
-  std::int64_t rows = 0;       ///< output channels; for embeddings the vocabulary
-  std::int64_t cols = 0;       ///< input channels; for embeddings the width
+  int block = -1;         ///< index of the transformer block; -1 outside
+  std::int64_t rows = 0;  ///< output channels; for embeddings the vocabulary
+  std::int64_t cols = 0;  ///< input channels; for embeddings the width
   Encoding source = Encoding::f32;
-  bool lookup = false;         ///< read row by row (embeddings), not multiplied
-  bool quantizable = true;     ///< quantized by a recipe's default; false: only by a rule that names it
-  std::string tied_to;         ///< shares its weight with the layer of this name; may be empty
+  bool lookup = false;  ///< read row by row (embeddings), not multiplied
+  bool quantizable =
+      true;             ///< quantized by a recipe's default; false: only by a rule that names it
+  std::string tied_to;  ///< shares its weight with the layer of this name; may be empty
 };
 
 /// What happens to the activations that enter a product.
@@ -37,8 +38,8 @@ enum class Activation : std::uint8_t {
 
 /// What one linear layer does.
 struct Precision {
-  std::string name;                      ///< as in recipes: "bf16", "int8", "nf4", "stored"
-  std::optional<Encoding> weight;        ///< none: as stored in the file
+  std::string name;                ///< as in recipes: "bf16", "int8", "nf4", "stored"
+  std::optional<Encoding> weight;  ///< none: as stored in the file
   Activation activation = Activation::native;
   bool double_quant = false;
   std::optional<tensor::DType> compute;  ///< none: the recipe's 16-bit type (fp32 for fp32)
@@ -54,8 +55,8 @@ struct Precision {
 [[nodiscard]] Precision parse_precision(const Json& value, const std::string& where);
 [[nodiscard]] std::vector<std::string> precision_names();
 
-/// A rule selects by exactly one of: class name, glob or "re:..." on Hugging Face names (`match`), or
-/// block positions (`layers`: "first 5, last 5", "0-3,7").
+/// A rule selects by exactly one of: class name, glob or "re:..." on Hugging Face names (`match`),
+/// or block positions (`layers`: "first 5, last 5", "0-3,7").
 struct Rule {
   std::string match;
   std::string layers;

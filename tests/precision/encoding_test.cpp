@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "base/hash.h"
-#include "base/thread_pool.h"
 #include "precision/constants.h"
 #include "precision/golden.h"
 
@@ -276,17 +275,27 @@ TEST(Registry, RefusesValuesTooLargeForFp16) {
 
 class EveryEncoding : public testing::TestWithParam<int> {};
 
-TEST_P(EveryEncoding, ThreadsGiveTheSameBits) {
+TEST_P(EveryEncoding, RangesGiveTheSameBits) {
   const EncodingInfo& row = all_encodings()[static_cast<std::size_t>(GetParam())];
   const std::int64_t cols = row.row_aligned ? 96 : 101;
   const auto values = random_weights(static_cast<std::size_t>(37 * cols), 9);
   const EncodedTensor whole = row.encode(values, 37, cols);
-  for (const int threads : {1, 2, 3}) {
-    base::ThreadPool pool(threads);
-    const EncodedTensor parts = encode(row.id, values, 37, cols, pool);
-    EXPECT_EQ(code_bytes(parts), code_bytes(whole)) << threads;
-    EXPECT_EQ(bits(parts.scales), bits(whole.scales)) << threads;
+  const std::size_t unit =
+      row.row_aligned ? static_cast<std::size_t>(cols) : static_cast<std::size_t>(row.block);
+  tensor::Buffer codes(static_cast<std::size_t>(row.code_bytes(37, cols)));
+  std::vector<float> scales(static_cast<std::size_t>(row.scale_count(37, cols)));
+  // Backwards, in pieces of one to three units: no range depends on another.
+  std::size_t end = values.size();
+  for (std::size_t piece = 1; end > 0; piece = piece % 3 + 1) {
+    const std::size_t units = (end + unit - 1) / unit;
+    const std::size_t begin = (units - std::min(units, piece)) * unit;
+    row.encode_range(std::span(values).subspan(begin, end - begin),
+                     static_cast<std::int64_t>(begin), cols, {codes.data(), codes.size()}, scales);
+    end = begin;
   }
+  const EncodedTensor parts{row.id, 37, cols, share(std::move(codes)), scales, nullptr};
+  EXPECT_EQ(code_bytes(parts), code_bytes(whole));
+  EXPECT_EQ(bits(parts.scales), bits(whole.scales));
 }
 
 TEST_P(EveryEncoding, EncodingTwiceIsStable) {
@@ -305,13 +314,6 @@ INSTANTIATE_TEST_SUITE_P(All, EveryEncoding, testing::Range(0, kEncodingCount),
                            return std::string(
                                all_encodings()[static_cast<std::size_t>(info.param)].name);
                          });
-
-TEST(EncodeParallel, AnErrorInAThreadArrives) {
-  std::vector<float> values = random_weights(64 * 64, 4);
-  values[64 * 60] = std::numeric_limits<float>::quiet_NaN();
-  base::ThreadPool pool(2);
-  EXPECT_THROW((void)encode(Encoding::nf4, values, 64, 64, pool), Error);
-}
 
 }  // namespace
 }  // namespace assay::precision

@@ -1,0 +1,202 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/io.h"
+#include "base/names.h"
+#include "precision/recipe_detail.h"
+
+namespace assay::precision {
+namespace {
+
+using tensor::DType;
+
+struct Known {
+  std::string_view name;
+  std::optional<Encoding> weight;
+  Activation activation = Activation::native;
+  std::optional<DType> compute;
+  float threshold = 0.0F;
+  bool quantized = true;
+};
+
+/// LLM.int8()'s outlier threshold where a recipe does not say another.
+constexpr float kDefaultThreshold = 6.0F;
+
+constexpr std::array<Known, 11> kKnown = {{
+    {"fp32", Encoding::f32, Activation::native, DType::f32, 0.0F, false},
+    {"fp16", Encoding::f16, Activation::native, DType::f16, 0.0F, false},
+    {"bf16", Encoding::bf16, Activation::native, DType::bf16, 0.0F, false},
+    {"int8", Encoding::int8, Activation::int8_dynamic, {}, kDefaultThreshold, true},
+    {"int8-weight-only", Encoding::int8, Activation::native, {}, 0.0F, true},
+    {"nf4", Encoding::nf4, Activation::native, {}, 0.0F, true},
+    {"fp4", Encoding::fp4, Activation::native, {}, 0.0F, true},
+    {"q4_0", Encoding::q4_0, Activation::native, {}, 0.0F, true},
+    {"q4_1", Encoding::q4_1, Activation::native, {}, 0.0F, true},
+    {"q8_0", Encoding::q8_0, Activation::native, {}, 0.0F, true},
+    {"stored", {}, Activation::native, {}, 0.0F, true},
+}};
+
+/// Other spellings of the same.
+constexpr std::array<std::array<std::string_view, 2>, 6> kSpellings = {{{"f32", "fp32"},
+                                                                        {"float32", "fp32"},
+                                                                        {"f16", "fp16"},
+                                                                        {"float16", "fp16"},
+                                                                        {"half", "fp16"},
+                                                                        {"bfloat16", "bf16"}}};
+
+/// Names that mean something, for which there are no kernels yet.
+constexpr std::array<std::string_view, 20> kLater = {
+    "tf32", "int8-static", "mxfp4", "fp8",  "fp8_e4m3", "gptq",    "awq",
+    "int4", "nvfp4",       "q5_0",  "q5_1", "q2_k",     "q3_k",    "q4_k",
+    "q5_k", "q6_k",        "q8_k",  "q8_1", "mxfp8",    "fp8_e5m2"};
+
+std::string lower(std::string text) {
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return text;
+}
+
+const Known& find_precision(const std::string& written, const std::string& where) {
+  std::string name = lower(written);
+  for (const auto& [spelling, canonical] : kSpellings) {
+    if (name == spelling) name = canonical;
+  }
+  for (const Known& known : kKnown) {
+    if (known.name == name) return known;
+  }
+  if (std::find(kLater.begin(), kLater.end(), name) != kLater.end()) {
+    fail(ErrorCode::unsupported, "{}: precision '{}' is not in this build yet; available are {}",
+         where, name, fmt::join(precision_names(), ", "));
+  }
+  std::vector<std::string> names = precision_names();
+  names.insert(names.end(), kLater.begin(), kLater.end());
+  fail(ErrorCode::usage, "{}: unknown precision '{}'{}; available are {}", where,
+       base::printable(written), base::did_you_mean(name, names),
+       fmt::join(precision_names(), ", "));
+}
+
+Precision make(const Known& known) {
+  return {.name = std::string(known.name),
+          .weight = known.weight,
+          .activation = known.activation,
+          .double_quant = false,
+          .compute = known.compute,
+          .threshold = known.threshold,
+          .quantized = known.quantized};
+}
+
+[[noreturn]] void no_effect(const Precision& precision, const char* key, const char* only,
+                            const std::string& where) {
+  fail(ErrorCode::usage, "{}: '{}' has no effect on {}; it belongs to {}", where, key,
+       precision.name, only);
+}
+
+void read_threshold(const Json& value, Precision& precision, const std::string& where) {
+  if (precision.activation != Activation::int8_dynamic) {
+    no_effect(precision, "threshold", "int8", where);
+  }
+  const double threshold = value.is_number() ? value.get<double>() : -1.0;
+  if (!(threshold >= 0.0) || !std::isfinite(static_cast<float>(threshold))) {
+    fail(ErrorCode::usage, "{}: 'threshold' must be a number of at least 0 (0 = no outliers)",
+         where);
+  }
+  precision.threshold = static_cast<float>(threshold);
+}
+
+void read_outliers(const Json& value, const Precision& precision, const std::string& where) {
+  if (precision.activation != Activation::int8_dynamic) {
+    no_effect(precision, "outliers", "int8", where);
+  }
+  if (value == "per-call") return;
+  if (value == "calibrated") {
+    fail(ErrorCode::unsupported,
+         "{}: 'outliers: calibrated' is not in this build yet; leave it out for outlier columns "
+         "per call",
+         where);
+  }
+  fail(ErrorCode::usage, "{}: 'outliers' must be per-call or calibrated", where);
+}
+
+void read_compute(const Json& value, Precision& precision, const std::string& where) {
+  const DType type = parse_float_type(value, where + " 'compute'");
+  if (!precision.quantized && precision.compute != type) {
+    fail(ErrorCode::usage, "{}: {} computes in {}; 'compute' belongs to quantized weights", where,
+         precision.name, precision.name);
+  }
+  precision.compute = type;
+}
+
+}  // namespace
+
+tensor::DType parse_float_type(const Json& value, const std::string& where) {
+  if (value.is_string()) {
+    try {
+      const DType type = tensor::parse_dtype(value.get<std::string>());
+      if (type == DType::f32 || type == DType::f16 || type == DType::bf16) return type;
+    } catch (const Error&) {
+      // Answered below, with the place.
+    }
+  }
+  fail(ErrorCode::usage, "{}: {} is no floating type; use fp32, fp16 or bf16", where,
+       base::printable(value.dump(-1, ' ', true, Json::error_handler_t::replace)));
+}
+
+std::optional<tensor::DType> parse_sixteen_bit(const Json& value, const std::string& where) {
+  if (value == "auto") return {};
+  const DType type = parse_float_type(value, where);
+  if (type == DType::f32) {
+    fail(ErrorCode::usage, "{}: fp32 has not 16 bits; use auto, bf16 or fp16", where);
+  }
+  return type;
+}
+
+Precision plain_precision(DType type) {
+  return make(find_precision(std::string(tensor::name_of(type)), "precision"));
+}
+
+bool is_four_bit(const Precision& precision) {
+  return precision.weight == Encoding::nf4 || precision.weight == Encoding::fp4;
+}
+
+std::vector<std::string> precision_names() {
+  std::vector<std::string> names;
+  for (const Known& known : kKnown) names.emplace_back(known.name);
+  return names;
+}
+
+Precision parse_precision(const Json& value, const std::string& where) {
+  if (value.is_string()) return make(find_precision(value.get<std::string>(), where));
+  check_keys(value, {"precision", "double_quant", "compute", "threshold", "outliers"}, where);
+  if (!value.contains("precision") || !value.at("precision").is_string()) {
+    fail(ErrorCode::usage, "{}: 'precision' with a name is missing; names are {}", where,
+         fmt::join(precision_names(), ", "));
+  }
+  Precision precision = make(find_precision(value.at("precision").get<std::string>(), where));
+  if (value.contains("double_quant")) {
+    if (!value.at("double_quant").is_boolean()) {
+      fail(ErrorCode::usage, "{}: 'double_quant' must be true or false", where);
+    }
+    if (!is_four_bit(precision)) no_effect(precision, "double_quant", "nf4 and fp4", where);
+    precision.double_quant = value.at("double_quant").get<bool>();
+  }
+  if (value.contains("threshold")) read_threshold(value.at("threshold"), precision, where);
+  if (value.contains("outliers")) read_outliers(value.at("outliers"), precision, where);
+  if (value.contains("compute")) read_compute(value.at("compute"), precision, where);
+  return precision;
+}
+
+Json Precision::canonical() const {
+  Json json;
+  json["weight"] = weight ? std::string(name_of(*weight)) : "stored";
+  json["activation"] = activation == Activation::int8_dynamic ? "int8_dynamic" : "native";
+  json["compute"] = compute ? std::string(tensor::name_of(*compute)) : "auto";
+  if (activation == Activation::int8_dynamic) json["threshold"] = threshold;
+  if (is_four_bit(*this)) json["double_quant"] = double_quant;
+  return json;
+}
+
+}  // namespace assay::precision
