@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/io.h"
 
 namespace assay::study {
 namespace {
@@ -160,6 +161,7 @@ void prepare_writing(SQLite::Database& database) {
 
 void throw_store_error(const SQLite::Exception& error, const fs::path& path, int system_error) {
   const std::string file = path.string();
+  const std::string said = base::printable(error.what());
   const int code = error.getErrorCode() & 0xFF;
   if (code == SQLITE_FULL || system_error == ENOSPC || system_error == EDQUOT) {
     fail(ErrorCode::io,
@@ -173,12 +175,12 @@ void throw_store_error(const SQLite::Exception& error, const fs::path& path, int
       fail(ErrorCode::io,
            "the store {} cannot be written ({}); make it writable or name another "
            "store",
-           file, error.what());
+           file, said);
     case SQLITE_CANTOPEN:
       fail(ErrorCode::io,
            "cannot open or make the store {} ({}); is its folder writable? If not, "
            "name another store",
-           file, error.what());
+           file, said);
     case SQLITE_NOTADB:
       fail(ErrorCode::bad_data,
            "{} is no store of assay (no SQLite file); move it away or name "
@@ -188,7 +190,7 @@ void throw_store_error(const SQLite::Exception& error, const fs::path& path, int
       fail(ErrorCode::bad_data,
            "the store {} is damaged ({}); `sqlite3 FILE .recover` saves what "
            "is readable: move the file away and run again",
-           file, error.what());
+           file, said);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       fail(ErrorCode::io,
@@ -199,9 +201,9 @@ void throw_store_error(const SQLite::Exception& error, const fs::path& path, int
       fail(ErrorCode::io,
            "reading or writing the store {} failed ({}); look at the disk and run "
            "again",
-           file, error.what());
+           file, said);
     default:
-      fail(ErrorCode::internal, "the store {}: {}", file, error.what());
+      fail(ErrorCode::internal, "the store {}: {}", file, said);
   }
 }
 

@@ -1,0 +1,261 @@
+#include "study/fake_cell.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "study/cell.h"
+#include "study/channel.h"
+
+namespace assay::testing {
+namespace {
+
+using study::kChildOutput;
+
+void send(const Json& record) {
+  const std::string text = record.dump();
+  study::write_frame(kChildOutput, text.data(), text.size());
+}
+
+Json row(const std::string& test, const Json& proved = true) {
+  return {{"type", "row"},
+          {"row",
+           {{"model", "fake"},
+            {"source", "fp32"},
+            {"recipe", "fake"},
+            {"device", "cpu"},
+            {"status", proved == Json(false) ? "invalid" : "ok"},
+            {"reason", proved == Json(false) ? "layer x: planned a, ran b" : ""},
+            {"proved", proved},
+            {"test", test},
+            {"metrics", {{"tokens_per_second", {{"value", 12.5}, {"unit", "tokens/s"}}}}}}}};
+}
+
+void begin() {
+  send({{"type", "stage"}, {"text", "load"}, {"fraction", 0.5}});
+  send({{"type", "plan"}, {"plan", {{"recipe", "fake"}}}, {"model", "fake"}, {"parameters", 7}});
+  send(row("pp8"));
+}
+
+void sleep_long() {
+  for (int i = 0; i < 600; ++i) ::usleep(100'000);
+}
+
+void write_raw(const std::string& bytes) {
+  if (::write(kChildOutput, bytes.data(), bytes.size()) < 0) ::_exit(9);
+}
+
+volatile sig_atomic_t told = 0;
+
+/// Stops at the first sign, as a real cell does between two iterations.
+void polite() {
+  ::signal(SIGINT, [](int) { told = 1; });
+  begin();
+  while (told == 0) ::usleep(20'000);
+  send(row("tg8"));
+  send({{"type", "error"},
+        {"code", 130},
+        {"status", "interrupted"},
+        {"message", "stopped by SIGINT"}});
+}
+
+void stubborn() {
+  ::signal(SIGINT, SIG_IGN);
+  begin();
+  sleep_long();
+}
+
+/// Beats, each well inside the limit, for longer than the limit in all.
+void slow_but_alive() {
+  for (int i = 0; i < 12; ++i) {
+    send({{"type", "stage"}, {"text", "slow"}, {"fraction", i / 12.0}});
+    ::usleep(100'000);
+  }
+  send(row("pp8"));
+}
+
+void end() { send({{"type", "end"}, {"environment", {{"witness", "child"}}}}); }
+
+void error(const std::string& status, const std::string& message) {
+  send({{"type", "error"}, {"code", 1}, {"status", status}, {"message", message}});
+}
+
+const std::map<std::string, std::function<int()>>& scripts() {
+  static const std::map<std::string, std::function<int()>> all = {
+      {"ok",
+       [] {
+         begin();
+         send({{"type", "items"}, {"test", "pp8"}, {"items", {1, 2, 3}}});
+         end();
+         return 0;
+       }},
+      {"ok2",
+       [] {
+         begin();
+         end();
+         return 0;
+       }},
+      {"unproved",
+       [] {
+         begin();
+         send(row("tg8", nullptr));
+         end();
+         return 0;
+       }},
+      {"disproved",
+       [] {
+         begin();
+         send(row("tg8", false));
+         end();
+         return 0;
+       }},
+      {"unsupported",
+       [] {
+         error("unsupported", "layer x: no kernel");
+         return 69;
+       }},
+      {"oom",
+       [] {
+         error("oom", "an allocation failed");
+         return 1;
+       }},
+      {"crash",
+       [] {
+         begin();
+         std::fputs("first\nthe last words\n", stderr);
+         ::raise(SIGSEGV);
+         return 0;
+       }},
+      {"bus",
+       [] {
+         begin();
+         ::raise(SIGBUS);
+         return 0;
+       }},
+      {"killed",
+       [] {
+         begin();
+         ::raise(SIGKILL);
+         return 0;
+       }},
+      {"hang",
+       [] {
+         begin();
+         sleep_long();
+         return 0;
+       }},
+      {"half a frame, then hang",
+       [] {
+         begin();
+         write_raw(std::string("\x40\0\0\0{\"ty", 8));
+         sleep_long();
+         return 0;
+       }},
+      {"half a frame",
+       [] {
+         begin();
+         write_raw(std::string("\x40\0\0\0{\"ty", 8));
+         return 0;
+       }},
+      {"huge frame",
+       [] {
+         begin();
+         write_raw("\xff\xff\xff\xffzzzz");
+         sleep_long();
+         return 0;
+       }},
+      {"no json",
+       [] {
+         begin();
+         write_raw(std::string("\x03\0\0\0abc", 7));
+         sleep_long();
+         return 0;
+       }},
+      {"no record",
+       [] {
+         begin();
+         send({{"type", "cheese"}});
+         sleep_long();
+         return 0;
+       }},
+      {"row without fields",
+       [] {
+         begin();
+         send({{"type", "row"}});
+         sleep_long();
+         return 0;
+       }},
+      {"after the end",
+       [] {
+         end();
+         send(row("pp8"));
+         sleep_long();
+         return 0;
+       }},
+      {"exits early",
+       [] {
+         begin();
+         return 7;
+       }},
+      {"crash after the end",
+       [] {
+         begin();
+         end();
+         ::raise(SIGABRT);
+         return 0;
+       }},
+      {"closes and hangs",
+       [] {
+         begin();
+         ::close(kChildOutput);
+         sleep_long();
+         return 0;
+       }},
+      {"polite",
+       [] {
+         polite();
+         return 130;
+       }},
+      {"stubborn",
+       [] {
+         stubborn();
+         return 0;
+       }},
+      {"slow but alive",
+       [] {
+         slow_but_alive();
+         end();
+         return 0;
+       }},
+      {"prints",
+       [] {
+         begin();
+         std::puts("this is no result");
+         std::fflush(stdout);
+         end();
+         return 0;
+       }},
+  };
+  return all;
+}
+
+}  // namespace
+
+int play_cell() {
+  study::prepare_child();
+  std::string text;
+  char chunk[4096];
+  for (ssize_t n = 0; (n = ::read(STDIN_FILENO, chunk, sizeof chunk)) > 0;) {
+    text.append(chunk, static_cast<std::size_t>(n));
+  }
+  const auto cell = study::Cell::from_json(base::parse_json(text, "cell"));
+  const auto script = scripts().find(cell.recipe_name);
+  return script == scripts().end() ? 99 : script->second();
+}
+
+}  // namespace assay::testing
