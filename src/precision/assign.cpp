@@ -223,12 +223,14 @@ class Resolver {
     const Precision& base = recipe_.default_precision;
     if (!base.quantized) return base.compute.value_or(sixteen_);
     if (base.weight) return sixteen_;
-    // `stored`: the widest of what the file holds.
-    DType type = sixteen_;
-    const bool any_quantized = std::any_of(
-        model_.begin(), model_.end(), [](const LayerInfo& l) { return info(l.source).quantized; });
-    if (!any_quantized && !model_.empty()) type = stored_type(model_.front().source);
-    return type;
+    // `stored`: beside quantized weights the 16-bit type, else the widest that the file holds.
+    std::optional<DType> type;
+    for (const LayerInfo& layer : model_) {
+      if (info(layer.source).quantized) return sixteen_;
+      const DType own = stored_type(layer.source);
+      type = !type || *type == own ? own : DType::f32;
+    }
+    return type.value_or(sixteen_);
   }
 
   const Recipe& recipe_;
