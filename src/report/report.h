@@ -7,13 +7,13 @@
 
 namespace assay::report {
 
-/// What every format is made from: environment of the run and all rows, as design.md section 8's stable
-/// interface: {"assay": version, "environment": {...}, "rows": [...]}.
+/// What every format is made from: environment of the run and all rows, as design.md section 8's
+/// stable interface: {"assay": version, "environment": {...}, "rows": [...]}.
 [[nodiscard]] Json document(const std::vector<study::StoredCell>& cells);
 
-/// The table for people: one line a cell (recipe, runs on, proved, size, prompt speed, decode speed or
-/// ms a sample, speedup against the first 16-bit row of the model, fidelity, energy, verdict in words),
-/// one block per model. `width` limits columns; `markdown` for pipes.
+/// The table for people: one line a cell (recipe, runs on, proved, size, prompt speed, decode speed
+/// or ms a sample, speedup against the first 16-bit row of the model, fidelity, energy, verdict in
+/// words), one block per model. `width` limits columns; `markdown` for pipes.
 [[nodiscard]] std::string table(const std::vector<study::StoredCell>& cells, bool markdown,
                                 bool verbose = false);
 [[nodiscard]] std::string csv(const std::vector<study::StoredCell>& cells);

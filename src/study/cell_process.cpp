@@ -79,7 +79,11 @@ void Verdict::take(const Json& record) {
   const std::string type = record.is_object() ? record.value("type", "") : "";
   if (!kTypes.contains(type)) fail(ErrorCode::bad_data, "it sent a record of no known type");
   if (ended_) fail(ErrorCode::bad_data, "it sent a record after its last one");
-  if (type == "stage") stage_ = record.value("text", stage_);
+  if (type == "stage") {
+    stage_ = record.at("text").get<std::string>();
+    static_cast<void>(record.at("fraction").get<double>());
+  }
+  if (type == "items") static_cast<void>(record.at("test").get<std::string>());
   if (type == "row") take_row(record.at("row"));
   if (type == "error") {
     error_ = Outcome{record.at("status").get<std::string>(), record.value("message", "")};

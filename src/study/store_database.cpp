@@ -163,7 +163,8 @@ void throw_store_error(const SQLite::Exception& error, const fs::path& path, int
   const std::string file = path.string();
   const std::string said = base::printable(error.what());
   const int code = error.getErrorCode() & 0xFF;
-  if (code == SQLITE_FULL || system_error == ENOSPC || system_error == EDQUOT) {
+  if (code == SQLITE_FULL || system_error == ENOSPC || system_error == EDQUOT ||
+      system_error == EFBIG) {
     fail(ErrorCode::io,
          "{}: the disk is full; what was stored before is safe: free some space and "
          "run the same command again",

@@ -35,10 +35,9 @@ struct Defaults {
 /// meaning: bf16 is bf16.
 Json with_sixteen_bit(const Json& spec, const std::string& type) {
   if (type == "auto") return spec;
-  if (spec.is_string() || spec.contains("precision")) {
-    return {{"default", spec}, {"sixteen_bit", type}};
-  }
-  if (!spec.contains("default") || spec.contains("sixteen_bit")) return spec;
+  if (spec.is_string()) return {{"default", spec}, {"sixteen_bit", type}};
+  const bool ours = spec.contains("default") || spec.contains("precision");
+  if (!ours || spec.contains("sixteen_bit")) return spec;
   Json result = spec;
   result["sixteen_bit"] = type;
   return result;
@@ -186,13 +185,15 @@ void StudyReader::read_model(const YamlNode& node) {
   const Defaults settings = defaults_of(node, defaults_);
   const auto workload = node.get("workload");
   const auto tasks = node.get("tasks");
-  if (!workload && !tasks) node.fail_here("nothing to measure: give a workload or tasks");
 
   Cell cell{.id = {}, .model = path, .recipe_name = {}, .recipe = {}, .baseline = baseline.name};
   cell.threads = settings.threads;
   cell.fallback = settings.fallback;
   cell.tasks = with_baseline(tasks ? read_tasks(*tasks, folder_) : Json::array(), baseline, node);
-  const Json timed = workload ? read_workload(*workload, folder_) : Json();
+  // Tasks alone are scored without timing; a model with neither is timed by the default workload.
+  const Json timed = workload ? read_workload(*workload, folder_)
+                     : tasks  ? Json()
+                              : Json::object();
   for (const auto& device : settings.devices) {
     for (const auto& recipe : recipes) {
       cell.recipe_name = recipe.name;

@@ -109,7 +109,7 @@ Json read_workload(const YamlNode& node, const std::filesystem::path& folder) {
   add_counts(workload, node, kSequence);
   add_counts(workload, node, kBatch);
   for (const CountKey& key :
-       {CountKey{"repetitions", 1, 1'000'000}, {"warmup", 0, 1'000'000}, {"seed", 0, kMostItems}}) {
+       {CountKey{"repetitions", 1, kMostItems}, {"warmup", 0, kMostItems}, {"seed", 0, kMostItems}}) {
     if (const auto count = node.get(key.name)) {
       workload[key.name] = count->integer(key.low, key.high);
     }

@@ -1,0 +1,240 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "report/layout.h"
+#include "report/report.h"
+#include "report/words.h"
+
+namespace assay::report {
+namespace {
+
+/// Speed columns of the main table; a second table shows all tests where there are more.
+constexpr std::size_t kMostSpeedColumns = 3;
+constexpr const char* kNothing = "—";
+
+void add_once(std::vector<std::string>& list, const std::string& text) {
+  if (std::ranges::find(list, text) == list.end()) list.push_back(text);
+}
+
+std::vector<std::string> all_tests(const ModelFacts& model) {
+  std::vector<std::string> tests;
+  for (const CellFacts& cell : model.cells) {
+    for (const Speed& speed : cell.speeds) add_once(tests, speed.test);
+  }
+  return tests;
+}
+
+/// The first test of each kind where there are too many: prompt, then decoding.
+std::vector<std::string> main_tests(const ModelFacts& model) {
+  const auto tests = all_tests(model);
+  if (tests.size() <= kMostSpeedColumns) return tests;
+  std::vector<std::string> chosen = {tests.front()};
+  add_once(chosen, model.headline_test());
+  return chosen;
+}
+
+std::string unit_of(const ModelFacts& model, const std::string& test) {
+  for (const CellFacts& cell : model.cells) {
+    const Speed* speed = cell.speed(test);
+    if (speed == nullptr) continue;
+    return speed->shown.unit == "tokens/s" ? "t/s" : speed->shown.unit + "/sample";
+  }
+  return {};
+}
+
+std::vector<std::string> score_titles(const ModelFacts& model) {
+  std::vector<std::string> titles;
+  for (const CellFacts& cell : model.cells) {
+    for (const Score& score : cell.scores) add_once(titles, score.title);
+  }
+  return titles;
+}
+
+std::string score_text(const CellFacts& cell, const std::string& title, Notes& notes) {
+  const auto found = std::ranges::find(cell.scores, title, &Score::title);
+  if (found == cell.scores.end()) return {};
+  const Quantity& metric = found->metric;
+  if (!metric.value) return metric.reason.empty() ? "" : kNothing + notes.add(metric.reason);
+  const bool share = !title.ends_with("perplexity");
+  return with_spread(metric, share ? 100 : 1) + (share ? " %" : "");
+}
+
+/// The value, or a dash with a note why there is none; empty where nobody asked.
+std::string or_reason(const std::string& value, const std::string& reason, Notes& notes) {
+  if (!value.empty() || reason.empty()) return value;
+  return kNothing + notes.add(reason);
+}
+
+std::string energy_text(const CellFacts& cell, Notes& notes) {
+  const Quantity& energy = cell.energy;
+  const std::string value =
+      energy.value ? digits(*energy.value) + " " + energy.unit : std::string();
+  return or_reason(value, energy.reason, notes);
+}
+
+std::string fidelity_cell(const CellFacts& cell, Notes& notes) {
+  const std::string reason = cell.kl.reason.empty() ? cell.cosine.reason : cell.kl.reason;
+  return or_reason(fidelity_text(cell), reason, notes);
+}
+
+/// One model's block: heading, table, notes.
+class Block {
+ public:
+  Block(const ModelFacts& model, bool markdown) : model_(model), markdown_(markdown) {}
+  std::string text(bool verbose);
+
+ private:
+  [[nodiscard]] std::string heading() const;
+  [[nodiscard]] std::vector<std::string> line(const CellFacts& cell);
+  [[nodiscard]] std::string speedup(const CellFacts& cell);
+  [[nodiscard]] Grid main_grid();
+  [[nodiscard]] Grid speed_grid() const;
+  [[nodiscard]] std::string kernels() const;
+  [[nodiscard]] std::string shown(const Grid& grid) const {
+    return markdown_ ? grid.markdown() : grid.plain();
+  }
+
+  const ModelFacts& model_;
+  bool markdown_;
+  Notes notes_;
+};
+
+std::string Block::heading() const {
+  std::string text = model_.name;
+  if (model_.parameters) {
+    text += fmt::format(": {} M parameters, stored as {}", digits(*model_.parameters / 1e6),
+                        model_.source);
+  }
+  if (model_.source_quantized) {
+    text +=
+        fmt::format(" (what {0} lost against its original is not in these figures)", model_.source);
+  }
+  return (markdown_ ? "**" + text + "**\n" : text) + "\n";
+}
+
+std::string Block::speedup(const CellFacts& cell) {
+  const CellFacts* baseline = model_.baseline_of(cell);
+  if (baseline == nullptr || !cell.ok()) return {};
+  if (baseline == &cell) return "1x";
+  const Comparison comparison = compare(cell, *baseline, model_.headline_test());
+  std::string text = speedup_text(comparison);
+  if (comparison.within_noise) {
+    text += notes_.add("within noise: the 95 % intervals of the two medians overlap");
+  }
+  return text;
+}
+
+std::vector<std::string> Block::line(const CellFacts& cell) {
+  const bool nothing = cell.cell->rows.empty();
+  std::vector<std::string> texts = {
+      cell.recipe, cell.device + (cell.fallback ? " (fallback)" : ""),
+      nothing ? kNothing : proved_text(cell),
+      cell.weight_bytes && !nothing ? bytes_text(*cell.weight_bytes) : std::string()};
+  for (const auto& test : main_tests(model_)) {
+    const Speed* speed = cell.speed(test);
+    texts.push_back(speed == nullptr ? "" : with_spread(speed->shown));
+  }
+  texts.push_back(speedup(cell));
+  for (const auto& title : score_titles(model_)) {
+    texts.push_back(score_text(cell, title, notes_));
+  }
+  texts.push_back(fidelity_cell(cell, notes_));
+  texts.push_back(energy_text(cell, notes_));
+  texts.push_back(verdict(model_, cell));
+  return texts;
+}
+
+Grid Block::main_grid() {
+  Grid grid;
+  grid.columns = {{"recipe"}, {"runs on"}, {"proved"}, {"size", true}};
+  const auto tests = main_tests(model_);
+  for (const auto& test : tests) grid.columns.push_back({test + " " + unit_of(model_, test), true});
+  const bool several = tests.size() > 1;
+  grid.columns.push_back({several ? "speedup " + model_.headline_test() : "speedup", true});
+  for (const auto& title : score_titles(model_)) grid.columns.push_back({title, true});
+  for (const char* title : {"fidelity", "energy", "verdict"}) grid.columns.push_back({title});
+  for (const CellFacts& cell : model_.cells) grid.lines.push_back(line(cell));
+  return grid.compact();
+}
+
+/// Every timed test, where the main table has no room for all.
+Grid Block::speed_grid() const {
+  Grid grid;
+  grid.columns = {{"recipe"}};
+  const auto tests = all_tests(model_);
+  if (tests.size() <= kMostSpeedColumns) return grid;
+  for (const auto& test : tests) grid.columns.push_back({test + " " + unit_of(model_, test), true});
+  for (const CellFacts& cell : model_.cells) {
+    if (cell.speeds.empty()) continue;
+    auto& texts = grid.lines.emplace_back(1, cell.recipe);
+    for (const auto& test : tests) {
+      const Speed* speed = cell.speed(test);
+      texts.push_back(speed == nullptr ? "" : with_spread(speed->shown));
+    }
+  }
+  return grid;
+}
+
+/// What executed, per cell, from its first row: for --verbose.
+std::string Block::kernels() const {
+  Grid grid;
+  grid.columns = {{"recipe"}, {"layers"}, {"encoding"}, {"compute"}, {"kernel"}, {"calls", true}};
+  for (const CellFacts& cell : model_.cells) {
+    if (cell.cell->rows.empty()) continue;
+    for (const Json& entry : cell.cell->rows.front().value("executed", Json::array())) {
+      grid.lines.push_back(
+          {cell.recipe, fmt::format("{} x{}", entry.value("layer", ""), entry.value("layers", 1)),
+           entry.value("encoding", ""), entry.value("compute", ""), entry.value("kernel", ""),
+           std::to_string(entry.value("calls", std::int64_t{0}))});
+    }
+  }
+  std::string text = grid.lines.empty() ? "" : "\n" + shown(grid);
+  for (const CellFacts& cell : model_.cells) {
+    text += fmt::format(
+        "{}{}: cell {}, plan {}\n", markdown_ ? "\n" : "", cell.recipe, cell.cell->key,
+        cell.cell->plan.is_object() ? cell.cell->plan.value("plan_hash", "none") : "none");
+  }
+  return text;
+}
+
+std::string Block::text(bool verbose) {
+  std::string result = heading() + shown(main_grid());
+  if (const Grid speeds = speed_grid(); !speeds.lines.empty()) {
+    result += "\n" + shown(speeds);
+  }
+  const std::string notes = notes_.lines(markdown_);
+  if (!notes.empty()) result += (markdown_ ? "\n" : "") + notes;
+  return result + (verbose ? kernels() : "");
+}
+
+/// Speeds of different machines, instruction sets or builds stand beside each other only with a
+/// word.
+std::string mixed_environments(const std::vector<study::StoredCell>& cells) {
+  std::vector<std::string> kinds;
+  for (const auto& cell : cells) {
+    if (!cell.environment.is_object()) continue;
+    add_once(kinds, fmt::format("{}, {}, build {:.8}", cell.environment.value("cpu", ""),
+                                cell.environment.value("isa", ""),
+                                cell.environment.value("source_hash", "unknown")));
+  }
+  if (kinds.size() < 2) return {};
+  std::string text =
+      "the rows come from different machines or builds; their speeds do not compare:";
+  for (const auto& kind : kinds) text += " [" + kind + "]";
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string table(const std::vector<study::StoredCell>& cells, bool markdown, bool verbose) {
+  std::string result;
+  for (const ModelFacts& model : gather(cells)) {
+    result += (result.empty() ? "" : "\n") + Block(model, markdown).text(verbose);
+  }
+  const std::string mixed = mixed_environments(cells);
+  return result + (mixed.empty() ? "" : "\n" + mixed);
+}
+
+}  // namespace assay::report
