@@ -110,15 +110,16 @@ class Bridge {
   bool number_integer(std::int64_t value) { return scalar(value); }
   bool number_unsigned(std::uint64_t value) { return scalar(value); }
   bool number_float(double value, const std::string& /*text*/) { return scalar(value); }
-  bool string(std::string& value) { return scalar(std::move(value)); }
+  // Copied, not moved: the parser would have to grow its buffer anew, and leave its slack to us.
+  bool string(const std::string& value) { return scalar(value); }
   bool binary(Json::binary_t& /*value*/) { return false; }
   bool start_object(std::size_t /*size*/) {
     events_.begin_object();
     return true;
   }
-  bool key(std::string& name) {
+  bool key(const std::string& name) {
     const auto end = static_cast<std::size_t>(consumed_ - text_.data());
-    events_.key(std::move(name), offset_ + literal_start(text_.substr(0, end)));
+    events_.key(std::string(name), offset_ + literal_start(text_.substr(0, end)));
     return true;
   }
   bool end_object() {

@@ -12,22 +12,26 @@ namespace assay::files {
 
 namespace {
 
+constexpr std::string_view kLfsPointer = "version https://git-lfs";
+constexpr std::string_view kZip = "PK\x03\x04";
+
 RawFile map_file(const std::filesystem::path& path) {
   const auto mapped = MappedFile::open(path);
   return {path, mapped->bytes(), mapped};
 }
 
 bool starts_with(const RawFile& file, std::string_view text, std::size_t at = 0) {
-  return file.bytes.size() >= at + text.size() &&
-         std::memcmp(file.bytes.data() + at, text.data(), text.size()) == 0;
+  const std::string_view content(reinterpret_cast<const char*>(file.bytes.data()),
+                                 file.bytes.size());
+  return content.size() > at && content.substr(at).starts_with(text);
 }
 
 [[noreturn]] void fail_unknown(const RawFile& file) {
-  constexpr std::string_view kLfs = "version https://git-lfs";
   std::string_view what = "is neither GGUF nor safetensors";
   if (file.bytes.empty()) what = "is an empty file";
-  if (starts_with(file, kLfs)) what = "is only a git-lfs pointer; run `git lfs pull` for the model";
-  if (starts_with(file, "PK\x03\x04")) {
+  if (starts_with(file, kLfsPointer))
+    what = "is only a git-lfs pointer; run `git lfs pull` for the model";
+  if (starts_with(file, kZip)) {
     what = "is a zip archive (torch.save); convert the model to safetensors";
   }
   fail_field(file.path, "magic", 0, "the file {}", what);
@@ -63,7 +67,7 @@ precision::EncodedTensor TensorFile::encoded(const StoredTensor& tensor) const {
     fail_field(path_, tensor.name, tensor.offset, "has {} bytes, but {} x {} of {} takes {}",
                tensor.bytes.size(), result.rows, result.cols, tensor.type, needed);
   }
-  if (aligned(tensor.bytes, alignof(float))) {
+  if (tensor.bytes.empty() || aligned(tensor.bytes, alignof(float))) {
     result.codes = {owner_, tensor.bytes};
     return result;
   }
@@ -85,8 +89,7 @@ TensorFile open_tensor_file(const std::filesystem::path& path) {
   const RawFile file = map_file(path);
   if (starts_with(file, "GGUF")) return read_gguf(file);
   if (starts_with(file, "{", 8)) return read_safetensors(file);
-  const bool known =
-      starts_with(file, "version https://git-lfs") || starts_with(file, "PK\x03\x04");
+  const bool known = starts_with(file, "version https://git-lfs") || starts_with(file, kZip);
   // A damaged file gets the message of the format that its name promises.
   if (!known && path.extension() == ".gguf") return read_gguf(file);
   if (!known && path.extension() == ".safetensors") return read_safetensors(file);
