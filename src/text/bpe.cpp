@@ -108,7 +108,7 @@ const MergeTable::Entry* MergeTable::find(TokenId left, TokenId right) const {
 
 Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, const BpeOptions& options,
          const std::string& where)
-    : fuse_unknown_(options.fuse_unknown) {
+    : fuse_unknown_(options.fuse_unknown), drop_before_merging_(options.drop_before_merging) {
   for (unsigned byte = 0; byte < 256; ++byte) {
     const char one = static_cast<char>(byte);
     byte_ids_[byte] = vocabulary.find(bytes_to_piece({&one, 1})).value_or(kDead);
@@ -165,8 +165,9 @@ void Bpe::split_bytes(std::string_view bytes, std::vector<Scratch::Symbol>& symb
   for (const char byte : bytes) {
     const TokenId id = byte_ids_[static_cast<unsigned char>(byte)];
     const bool is_unknown = id == kDead;
-    if (is_unknown && (!unknown_ || (after_unknown && fuse_unknown_))) continue;
-    symbols.push_back({is_unknown ? *unknown_ : id, 0, 0});
+    if (is_unknown && !unknown_ && drop_before_merging_) continue;
+    if (is_unknown && unknown_ && after_unknown && fuse_unknown_) continue;
+    symbols.push_back({is_unknown ? unknown_.value_or(kDead) : id, 0, 0});
     after_unknown = is_unknown;
   }
   const auto count = static_cast<std::uint32_t>(symbols.size());
@@ -179,6 +180,7 @@ void Bpe::split_bytes(std::string_view bytes, std::vector<Scratch::Symbol>& symb
 void Bpe::push_candidate(Scratch& scratch, std::uint32_t left, std::uint32_t right) const {
   const TokenId left_id = scratch.symbols[left].id;
   const TokenId right_id = scratch.symbols[right].id;
+  if (left_id == kDead || right_id == kDead) return;
   const auto* merge = merges_.find(left_id, right_id);
   if (merge == nullptr) return;
   const std::uint64_t order = (static_cast<std::uint64_t>(merge->rank) << 32) | left;

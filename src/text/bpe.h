@@ -23,6 +23,8 @@ struct BpeOptions {
   bool ignore_merges = false;            ///< a text that is a piece as a whole is not split
   std::optional<std::string> unknown{};  ///< for bytes without a piece; none drops them
   bool fuse_unknown = false;             ///< neighbouring unknown bytes become one token
+  bool drop_before_merging = true;       ///< a dropped byte's neighbours may merge (tokenizer.json)
+                                         ///< or stay apart (llama.cpp)
 };
 
 /// Open-addressed table from a pair of ids to the merge's rank and result.
@@ -83,6 +85,7 @@ class Bpe {
   std::unordered_map<std::string, TokenId> whole_;  ///< by bytes; only with ignore_merges
   std::optional<TokenId> unknown_;
   bool fuse_unknown_ = false;
+  bool drop_before_merging_ = true;
 };
 
 }  // namespace assay::text

@@ -135,6 +135,7 @@ TokenizerParts parts_from_gguf(const Json& metadata, const std::string& file) {
   }
   BpeOptions options;
   options.ignore_merges = pattern.ignore_merges;
+  options.drop_before_merging = false;
   parts.model = Bpe(*parts.vocabulary, read_merges(fields), options, fields.place(kMerges));
   const std::size_t size = parts.vocabulary->size();
   parts.bos = read_id(fields, "tokenizer.ggml.bos_token_id", size);
@@ -146,7 +147,8 @@ TokenizerParts parts_from_gguf(const Json& metadata, const std::string& file) {
 }
 
 std::unique_ptr<Tokenizer> load_gguf_tokenizer(const files::TensorFile& file) {
-  return make_tokenizer(parts_from_gguf(file.metadata(), base::printable(file.path().native(), 1000)));
+  return make_tokenizer(
+      parts_from_gguf(file.metadata(), base::printable(file.path().native(), 1000)));
 }
 
 }  // namespace assay::text

@@ -48,6 +48,7 @@ FIXED = [
     "<|im_<|im_end|>", "<repo_name>x<file_sep>y<filename>", "<reponame>", "<jupyter_code>1<jupyter_output>", "<empty_output>",
     "<strip>", "a  <strip>  b", "<left>  x", "a  <left> b", " <right>\n\n x", "<strip>  <strip>", "<left> <right> <left>",
     "word", "a word b", "sword words", "word, (word) word's _word", "wordé éword 日word", "Caf\u00e9Tok cafe\u0301tok CAFÉTOK",
+    "x]\x14',P", "a\x13,b !\x14! 1\x142", "\x14\x13",
     "plainplain", "plain plain-plain", "<|endoftext|>  <strip>word",
 ]
 
