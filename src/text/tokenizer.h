@@ -26,14 +26,19 @@ struct EncodeOptions {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
-  /// Never throws on any bytes: invalid UTF-8 is replaced by U+FFFD first (as the references do).
+  /// Takes any bytes: invalid UTF-8 is replaced by U+FFFD first (as the references do). bad_data
+  /// only if the tokenizer's own splitting pattern exceeds its limits (exponential backtracking).
   [[nodiscard]] virtual std::vector<TokenId> encode(std::string_view text,
                                                     const EncodeOptions& options = {}) const = 0;
-  /// Bytes of the ids, special tokens left out when `skip_special`.
+  /// Bytes of the ids, special tokens left out when `skip_special`; ids without a piece add
+  /// nothing. Byte-level pieces may end within a character: nothing is replaced, so parts can be
+  /// joined.
   [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids,
                                            bool skip_special = true) const = 0;
-  /// Surface form of one id, as stored ("##ing", "Ġthe").
+  /// Surface form of one id, as stored ("##ing", "Ġthe"); empty for a hole in the vocabulary. usage
+  /// error if the id is not below vocabulary_size().
   [[nodiscard]] virtual std::string token(TokenId id) const = 0;
+  /// Highest id plus one.
   [[nodiscard]] virtual std::size_t vocabulary_size() const = 0;
   [[nodiscard]] virtual std::optional<TokenId> id_of(std::string_view token) const = 0;
   [[nodiscard]] std::optional<TokenId> bos() const { return bos_; }
@@ -50,7 +55,8 @@ class Tokenizer {
 };
 
 /// From tokenizer.json (WordPiece or byte-level BPE). Unknown parts of it are bad_data errors that
-/// name the key; nothing is ignored that would change ids.
+/// name the key; nothing is ignored that would change ids. Its `truncation` and `padding` are not
+/// applied: length is EncodeOptions' to say, padding the batch's.
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& file);
 
 /// From vocab.txt, with BERT's normalizer; `lowercase` as in tokenizer_config.json.
