@@ -15,16 +15,25 @@ Json identity(const Json& environment) {
   return result;
 }
 
+/// The name that other cells of the same model found out, for one that failed before it could.
+Json model_name(const std::vector<study::StoredCell>& cells, const study::StoredCell& cell) {
+  const Json path = cell.cell.value("model", Json());
+  for (const auto& other : cells) {
+    if (!other.plan.is_object() || !other.plan.contains("model")) continue;
+    if (other.cell.value("model", Json()) == path) return other.plan.at("model");
+  }
+  return path;
+}
+
 /// A row that says how the cell ended; for cells whose own rows do not.
-Json closing_row(const study::StoredCell& cell) {
+Json closing_row(const study::StoredCell& cell, const Json& model) {
   const Json plan = cell.plan.is_object() ? cell.plan.value("plan", Json()) : Json();
   const auto of = [](const Json& json, const char* key) {
     return json.is_object() ? json.value(key, Json()) : Json();
   };
-  const Json name = of(cell.plan, "model");
   const Json recipe = of(plan, "recipe");
   const Json device = of(plan, "device");
-  return {{"model", name.is_null() ? of(cell.cell, "model") : name},
+  return {{"model", model},
           {"source", of(plan, "source")},
           {"recipe", recipe.is_null() ? of(cell.cell, "recipe_name") : recipe},
           {"device", device.is_null() ? of(cell.cell, "device") : device},
@@ -38,11 +47,11 @@ Json closing_row(const study::StoredCell& cell) {
           {"samples", Json::array()}};
 }
 
-void add_rows(Json& rows, const study::StoredCell& cell) {
+void add_rows(Json& rows, const study::StoredCell& cell, const Json& model) {
   for (const Json& row : cell.rows) rows.push_back(row);
   const bool said = std::ranges::any_of(
       cell.rows, [&](const Json& row) { return row.value("status", "") == cell.status; });
-  if (!said) rows.push_back(closing_row(cell));
+  if (!said) rows.push_back(closing_row(cell, model));
 }
 
 std::string dump(const Json& json, int indent) {
@@ -57,7 +66,7 @@ Json document(const std::vector<study::StoredCell>& cells) {
   Json identities = Json::array();
   Json environments = Json::array();
   for (const auto& cell : cells) {
-    add_rows(result["rows"], cell);
+    add_rows(result["rows"], cell, model_name(cells, cell));
     if (!cell.environment.is_object()) continue;
     result["environment"] = cell.environment;
     const Json own = identity(cell.environment);

@@ -104,8 +104,8 @@ class Block {
 std::string Block::heading() const {
   std::string text = model_.name;
   if (model_.parameters) {
-    text += fmt::format(": {} M parameters, stored as {}", digits(*model_.parameters / 1e6),
-                        model_.source);
+    text +=
+        fmt::format(": {:.1f} M parameters, stored as {}", *model_.parameters / 1e6, model_.source);
   }
   if (model_.source_quantized) {
     text +=

@@ -26,18 +26,23 @@ std::string failure(const CellFacts& cell) {
   return fmt::format("not measured ({}): {}", status, why);
 }
 
+/// "1.4x", and "1.03x" where one decimal would say 1.0.
+std::string factor(double ratio) {
+  return ratio < 1.095 ? fmt::format("{:.2f}x", ratio) : fmt::format("{:.1f}x", ratio);
+}
+
 std::string speed_words(const Comparison& comparison, const std::string& baseline) {
   if (!comparison.speedup) return {};
   const double ratio = *comparison.speedup;
   if (comparison.within_noise) return "as fast as " + baseline;
-  if (ratio >= 1) return digits(ratio) + "x faster";
-  return ratio > 0 ? fmt::format("{}x slower than {}", digits(1 / ratio), baseline) : "";
+  if (ratio >= 1) return factor(ratio) + " faster";
+  return ratio > 0 ? fmt::format("{} slower than {}", factor(1 / ratio), baseline) : "";
 }
 
 std::string size_words(const Comparison& comparison) {
   if (!comparison.smaller || std::abs(*comparison.smaller - 1) < kSameSize) return {};
-  if (*comparison.smaller > 1) return digits(*comparison.smaller) + "x smaller";
-  return digits(1 / *comparison.smaller) + "x larger";
+  if (*comparison.smaller > 1) return factor(*comparison.smaller) + " smaller";
+  return factor(1 / *comparison.smaller) + " larger";
 }
 
 std::string fidelity_words(const CellFacts& cell) {
@@ -81,7 +86,7 @@ std::string with_spread(const Quantity& quantity, double scale) {
 std::string speedup_text(const Comparison& comparison) {
   if (!comparison.speedup) return {};
   if (comparison.within_noise) return fmt::format("~{:.1f}x", *comparison.speedup);
-  return digits(*comparison.speedup) + "x";
+  return fmt::format("{:.2f}x", *comparison.speedup);
 }
 
 std::string fidelity_text(const CellFacts& cell) {
@@ -103,7 +108,8 @@ std::string verdict(const ModelFacts& model, const CellFacts& cell) {
   if (baseline == &cell) return "baseline";
   if (baseline == nullptr) return join(prefix, fidelity_words(cell));
   const Comparison comparison = compare(cell, *baseline, model.headline_test());
-  std::string words = join(prefix, speed_words(comparison, baseline->recipe));
+  const std::string name = baseline->cell->cell.value("recipe_name", baseline->recipe);
+  std::string words = join(prefix, speed_words(comparison, name));
   words = join(words, size_words(comparison));
   return join(words, fidelity_words(cell));
 }

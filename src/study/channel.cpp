@@ -1,7 +1,6 @@
 #include "study/channel.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -9,7 +8,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
+
+#include "study/held_signal.h"
 
 namespace assay::study {
 namespace {
@@ -18,36 +18,7 @@ constexpr std::size_t kMaxFrame = std::size_t{1} << 30;
 constexpr std::size_t kPrefix = 4;
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
 
-/// Holds SIGPIPE back from this thread and swallows the one that a write of ours has raised: a
-/// library must not change the process's disposition.
-class NoSigpipe {
- public:
-  NoSigpipe() {
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &set_, &before_);
-  }
-  ~NoSigpipe() {
-    const timespec now{};
-    while (raised_ && !was_pending_ && sigtimedwait(&set_, nullptr, &now) < 0 && errno == EINTR) {
-    }
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  NoSigpipe(const NoSigpipe&) = delete;
-  NoSigpipe& operator=(const NoSigpipe&) = delete;
-  void raised() { raised_ = true; }
-
- private:
-  sigset_t set_{};
-  sigset_t before_{};
-  bool was_pending_ = false;
-  bool raised_ = false;
-};
-
-void write_all(int fd, const char* data, std::size_t size, NoSigpipe& guard) {
+void write_all(int fd, const char* data, std::size_t size) {
   while (size > 0) {
     const ssize_t written = ::write(fd, data, size);
     if (written >= 0) {
@@ -57,9 +28,7 @@ void write_all(int fd, const char* data, std::size_t size, NoSigpipe& guard) {
       pollfd ready{.fd = fd, .events = POLLOUT, .revents = 0};
       ::poll(&ready, 1, -1);
     } else if (errno != EINTR) {
-      const int error = errno;
-      if (error == EPIPE) guard.raised();
-      fail(ErrorCode::io, "cannot write a record to the parent process: {}", std::strerror(error));
+      fail(ErrorCode::io, "cannot write a record to the parent process: {}", std::strerror(errno));
     }
   }
 }
@@ -97,9 +66,9 @@ void write_frame(int fd, const void* data, std::size_t size) {
   }
   std::array<char, kPrefix> prefix{};
   for (std::size_t i = 0; i < kPrefix; ++i) prefix[i] = static_cast<char>(size >> (8 * i) & 0xFF);
-  NoSigpipe guard;
-  write_all(fd, prefix.data(), prefix.size(), guard);
-  write_all(fd, static_cast<const char*>(data), size, guard);
+  const HeldSignal no_sigpipe(SIGPIPE);
+  write_all(fd, prefix.data(), prefix.size());
+  write_all(fd, static_cast<const char*>(data), size);
 }
 
 bool read_frame(int fd, std::vector<std::byte>& frame) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 
+#include "study/held_signal.h"
 #include "study/runner_identity.h"
 #include "study/store_database.h"
 
@@ -53,6 +54,7 @@ struct Store::State {
 
   template <typename F>
   auto guarded(F&& body) const {
+    const HeldSignal no_sigxfsz(SIGXFSZ);  // a file size limit is an error like a full disk
     try {
       return body();
     } catch (const SQLite::Exception& error) {
@@ -169,8 +171,8 @@ Store::Store(const std::filesystem::path& path, bool read_only)
     : state_(std::make_unique<State>(path, read_only)) {}
 
 Store::~Store() {
-  // A claim that an error has left behind would look like a running cell for as long as this process
-  // lives. Where even that cannot be written, the next run sees that its runner is gone.
+  // A claim that an error has left behind would look like a running cell for as long as this
+  // process lives. Where even that cannot be written, the next run sees that its runner is gone.
   const auto left = state_->claimed;
   for (const auto& [key, attempt] : left) {
     try {
@@ -227,8 +229,14 @@ void Store::add_row(const std::string& key, const Json& row) {
 void Store::add_items(const std::string& key, const std::string& test, const Json& items) {
   const std::int64_t attempt = state_->attempt_of(key);
   state_->write([&] {
+    SQLite::Statement last(state_->database,
+                           "SELECT coalesce(max(position) + 1, 0) FROM items "
+                           "WHERE attempt = ? AND test = ?");
+    last.bind(1, attempt);
+    last.bind(2, test);
+    last.executeStep();
+    std::int64_t position = last.getColumn(0).getInt64();
     SQLite::Statement insert(state_->database, "INSERT INTO items VALUES (?, ?, ?, ?)");
-    std::int64_t position = 0;
     for (const Json& item : items) {
       insert.reset();
       insert.bind(1, attempt);

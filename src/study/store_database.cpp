@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "study/held_signal.h"
 
 namespace assay::study {
 namespace {
@@ -210,6 +211,7 @@ void throw_store_error(const SQLite::Exception& error, const fs::path& path, int
 
 SQLite::Database open_store(const fs::path& path, bool read_only) {
   check_place(path, read_only);
+  const HeldSignal no_sigxfsz(SIGXFSZ);
   try {
     SQLite::Database database = open_file(path, read_only);
     try {

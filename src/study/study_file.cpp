@@ -191,9 +191,7 @@ void StudyReader::read_model(const YamlNode& node) {
   cell.fallback = settings.fallback;
   cell.tasks = with_baseline(tasks ? read_tasks(*tasks, folder_) : Json::array(), baseline, node);
   // Tasks alone are scored without timing; a model with neither is timed by the default workload.
-  const Json timed = workload ? read_workload(*workload, folder_)
-                     : tasks  ? Json()
-                              : Json::object();
+  const Json timed = workload ? read_workload(*workload, folder_) : tasks ? Json() : Json::object();
   for (const auto& device : settings.devices) {
     for (const auto& recipe : recipes) {
       cell.recipe_name = recipe.name;

@@ -108,8 +108,9 @@ Json read_workload(const YamlNode& node, const std::filesystem::path& folder) {
   }
   add_counts(workload, node, kSequence);
   add_counts(workload, node, kBatch);
-  for (const CountKey& key :
-       {CountKey{"repetitions", 1, kMostItems}, {"warmup", 0, kMostItems}, {"seed", 0, kMostItems}}) {
+  for (const CountKey& key : {CountKey{"repetitions", 1, kMostItems},
+                              {"warmup", 0, kMostItems},
+                              {"seed", 0, kMostItems}}) {
     if (const auto count = node.get(key.name)) {
       workload[key.name] = count->integer(key.low, key.high);
     }
@@ -124,7 +125,16 @@ Json read_workload(const YamlNode& node, const std::filesystem::path& folder) {
 
 Json read_tasks(const YamlNode& node, const std::filesystem::path& folder) {
   Json tasks = Json::array();
-  for (const YamlNode& task : node.elements()) tasks.push_back(read_task(task, folder));
+  for (const YamlNode& item : node.elements()) {
+    Json task = read_task(item, folder);
+    for (const Json& other : tasks) {
+      // Rows and answers carry the task's name.
+      if (other["task"] == task["task"]) {
+        item.fail_here(fmt::format("the task {} stands twice", task["task"].get<std::string>()));
+      }
+    }
+    tasks.push_back(std::move(task));
+  }
   return tasks;
 }
 

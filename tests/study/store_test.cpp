@@ -1,8 +1,10 @@
 #include "study/store.h"
 
 #include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Statement.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,7 +54,8 @@ TEST(Store, KeepsACellWithEverythingOfIt) {
     store.add_plan("k", {{"model", "SmolLM2"}, {"parameters", 7}});
     store.add_row("k", row("int8", 1.0));
     store.add_row("k", row("int8", 2.0));
-    store.add_items("k", "sst2", Json::array({{{"label", 1}}, {{"label", 0}}}));
+    store.add_items("k", "sst2", Json::array({{{"label", 1}}}));
+    store.add_items("k", "sst2", Json::array({{{"label", 0}}}));
     store.finish("k", "ok", "", {{"cpu", "x"}}, 3.5);
   }
   const Store again(file, true);
@@ -363,6 +366,46 @@ TEST(Store, AFullDiskIsAClearErrorAndLosesNothing) {
   EXPECT_EQ(store.find("before")->status, "ok");
   ASSERT_EQ(store.find("k")->rows.size(), 1U);
   EXPECT_EQ(store.find("k")->rows[0]["value"], 1.0);
+}
+
+TEST(Store, AFileSizeLimitIsAnErrorAndNoSignal) {
+  const ScratchFolder folder;
+  const auto file = folder.path() / "a.db";
+  const int code = in_process([&] {
+    Store store(file);
+    if (!store.claim(cell_named("k"), "k", "s")) return 1;
+    store.add_row("k", row("k", 1.0));
+    const rlimit limit{.rlim_cur = 100'000, .rlim_max = 100'000};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    try {
+      store.add_row("k", {{"large", std::string(200'000, 'x')}});
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::io ? 42 : 2;
+    }
+    return 3;
+  });
+  EXPECT_EQ(code, 42);
+  EXPECT_EQ(Store(file).find("k")->rows.size(), 1U);
+}
+
+TEST(Store, EveryColumnIsDocumented) {
+  const ScratchFolder folder;
+  const auto file = folder.path() / "a.db";
+  { const Store store(file); }
+  const std::string guide = base::read_text(std::string(ASSAY_SOURCE_DIR) + "/docs/store.md");
+  SQLite::Database database(file.string());
+  SQLite::Statement columns(
+      database,
+      "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c "
+      "WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'");
+  int count = 0;
+  for (; columns.executeStep(); ++count) {
+    for (int i = 0; i < 2; ++i) {
+      const std::string name = columns.getColumn(i).getString();
+      EXPECT_NE(guide.find("`" + name + "`"), std::string::npos) << name;
+    }
+  }
+  EXPECT_GT(count, 20);
 }
 
 }  // namespace
