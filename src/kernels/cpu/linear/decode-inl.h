@@ -1,0 +1,212 @@
+// Packed weights to vectors of f32, rounded to the compute type. Compiled once for each target.
+//
+// A visitor goes over depths [begin, end) of a panel and hands every vector of weights to a sink,
+// depths ascending: StoreSink makes a decoded copy, DotSink multiplies at once.
+#if defined(ASSAY_KERNELS_CPU_LINEAR_DECODE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ASSAY_KERNELS_CPU_LINEAR_DECODE_INL_H_
+#undef ASSAY_KERNELS_CPU_LINEAR_DECODE_INL_H_
+#else
+#define ASSAY_KERNELS_CPU_LINEAR_DECODE_INL_H_
+#endif
+
+#include "kernels/cpu/linear/rows-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace assay::kernels::cpu {
+namespace HWY_NAMESPACE {
+
+struct StoreSink {
+  float* out;
+  std::int64_t begin;
+  HWY_INLINE void put(std::int64_t i, int v, VecF w) {
+    hn::Store(w, F32(), out + (i - begin) * kPanel + v * kLanes);
+  }
+};
+
+struct DotSink {
+  const float* x;
+  VecF sums[kPanelVectors];
+  HWY_INLINE void put(std::int64_t i, int v, VecF w) {
+    sums[v] = hn::MulAdd(hn::Set(F32(), x[i]), w, sums[v]);
+  }
+};
+
+struct F16Visitor {
+  template <class Sink>
+  static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
+                               Sink& sink) {
+    const auto* codes = reinterpret_cast<const std::uint16_t*>(s.codes);
+    for (std::int64_t i = begin; i < end; ++i) {
+#pragma GCC unroll 32
+      for (int v = 0; v < kPanelVectors; ++v) {
+        sink.put(i, v, load_f16(codes + i * kPanel + v * kLanes));
+      }
+    }
+  }
+};
+
+/// Words of 32 bits: `unit` depths of each column.
+HWY_INLINE VecU load_words(const PanelSource& s, std::int64_t unit, int v) {
+  const auto* words = reinterpret_cast<const std::uint32_t*>(s.codes);
+  return hn::Load(U32(), words + unit * kPanel + v * kLanes);
+}
+
+struct Bf16Visitor {
+  template <class Sink>
+  static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
+                               Sink& sink) {
+    const F32 d;
+    for (std::int64_t i = begin; i < end; i += kBf16Unit) {
+#pragma GCC unroll 32
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const VecU pair = load_words(s, i / kBf16Unit, v);
+        sink.put(i, v, hn::BitCast(d, hn::ShiftLeft<16>(pair)));
+        sink.put(i + 1, v, hn::BitCast(d, hn::And(pair, hn::Set(U32(), 0xffff0000U))));
+      }
+    }
+  }
+};
+
+/// One of four 8-bit codes of each lane, signed, in f32: the byte becomes the low bits of 2^23.
+template <int Index>
+HWY_INLINE VecF byte_value(VecU word) {
+  const U32 du;
+  const F32 d;
+  const VecU byte = hn::And(hn::ShiftRight<8 * Index>(word), hn::Set(du, 0xff));
+  const VecF shifted = hn::BitCast(d, hn::Or(byte, hn::Set(du, 0x4b000000)));
+  return hn::Sub(shifted, hn::Set(d, 0x1.0p23F + static_cast<float>(kByteOffset)));
+}
+
+/// int8 codes as they are; their column scale is applied to the sums.
+struct CodeVisitor {
+  template <class Sink>
+  static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
+                               Sink& sink) {
+    for (std::int64_t i = begin; i < end; i += kByteUnit) {
+#pragma GCC unroll 32
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const VecU word = load_words(s, i / kByteUnit, v);
+        sink.put(i, v, byte_value<0>(word));
+        sink.put(i + 1, v, byte_value<1>(word));
+        sink.put(i + 2, v, byte_value<2>(word));
+        sink.put(i + 3, v, byte_value<3>(word));
+      }
+    }
+  }
+};
+
+/// q8_0: codes with block scales.
+template <DType Compute>
+struct ScaledByteVisitor {
+  template <class Sink>
+  static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
+                               Sink& sink) {
+    const F32 d;
+    for (std::int64_t i = begin; i < end; i += kByteUnit) {
+      const float* scales = s.scales + i / s.block * s.scale_stride;
+#pragma GCC unroll 32
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const VecF scale = hn::Load(d, scales + v * kLanes);
+        const VecU word = load_words(s, i / kByteUnit, v);
+        sink.put(i, v, round_finite<Compute>(hn::Mul(byte_value<0>(word), scale)));
+        sink.put(i + 1, v, round_finite<Compute>(hn::Mul(byte_value<1>(word), scale)));
+        sink.put(i + 2, v, round_finite<Compute>(hn::Mul(byte_value<2>(word), scale)));
+        sink.put(i + 3, v, round_finite<Compute>(hn::Mul(byte_value<3>(word), scale)));
+      }
+    }
+  }
+};
+
+/// The 16 values of a 4-bit code. find() uses the lowest four bits of each lane.
+class CodeTable {
+ public:
+#if HWY_TARGET == HWY_AVX3
+  explicit HWY_INLINE CodeTable(const float* values) : all_(hn::LoadU(F32(), values)) {}
+  HWY_INLINE VecF find(VecU codes) const {
+    return hn::TableLookupLanes(all_, hn::Indices512<float>{codes.raw});
+  }
+
+ private:
+  VecF all_;
+#elif HWY_TARGET == HWY_AVX2
+  explicit HWY_INLINE CodeTable(const float* values)
+      : low_(hn::LoadU(F32(), values)), high_(hn::LoadU(F32(), values + 8)) {}
+  HWY_INLINE VecF find(VecU codes) const {
+    // The permutation reads three bits, the blend the sign: bit 3 moved there.
+    const hn::Indices256<float> index{codes.raw};
+    const VecF sign = hn::BitCast(F32(), hn::ShiftLeft<28>(codes));
+    return hn::IfThenElse(hn::MaskFromVec(sign), hn::TableLookupLanes(high_, index),
+                          hn::TableLookupLanes(low_, index));
+  }
+
+ private:
+  VecF low_;
+  VecF high_;
+#else
+  explicit HWY_INLINE CodeTable(const float* values) : values_(values) {}
+  HWY_INLINE VecF find(VecU codes) const {
+    const VecI index = hn::BitCast(I32(), hn::And(codes, hn::Set(U32(), 15)));
+    return hn::GatherIndex(F32(), values_, index);
+  }
+
+ private:
+  const float* values_;
+#endif
+};
+
+/// nf4, fp4, q4_0, and with minima q4_1.
+template <DType Compute, bool Minima>
+struct NibbleVisitor {
+  template <int Index, class Sink>
+  static HWY_INLINE void put(std::int64_t i, int v, VecU word, const CodeTable& table, VecF scale,
+                             VecF minimum, Sink& sink) {
+    const VecF value = table.find(hn::ShiftRight<4 * Index>(word));
+    const VecF weight = Minima ? hn::MulAdd(value, scale, minimum) : hn::Mul(value, scale);
+    sink.put(i + Index, v, round_finite<Compute>(weight));
+  }
+
+  template <class Sink>
+  static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
+                               Sink& sink) {
+    const F32 d;
+    const CodeTable table(s.table);
+    for (std::int64_t i = begin; i < end; i += kNibbleUnit) {
+      const std::int64_t block = i / s.block * s.scale_stride;
+#pragma GCC unroll 32
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const VecF scale = hn::Load(d, s.scales + block + v * kLanes);
+        const VecF low = Minima ? hn::Load(d, s.minima + block + v * kLanes) : hn::Zero(d);
+        const VecU word = load_words(s, i / kNibbleUnit, v);
+        put<0>(i, v, word, table, scale, low, sink);
+        put<1>(i, v, word, table, scale, low, sink);
+        put<2>(i, v, word, table, scale, low, sink);
+        put<3>(i, v, word, table, scale, low, sink);
+        put<4>(i, v, word, table, scale, low, sink);
+        put<5>(i, v, word, table, scale, low, sink);
+        put<6>(i, v, word, table, scale, low, sink);
+        put<7>(i, v, word, table, scale, low, sink);
+      }
+    }
+  }
+};
+
+template <class Visitor>
+void decode_panel(const PanelSource& source, std::int64_t begin, std::int64_t end, void* out) {
+  StoreSink sink{static_cast<float*>(out), begin};
+  Visitor::visit(source, begin, end, sink);
+}
+
+template <class Visitor>
+void single_row(const PanelSource& source, const void* x, std::int64_t k, float* acc) {
+  const F32 d;
+  DotSink sink{static_cast<const float*>(x), {}};
+  for (int v = 0; v < kPanelVectors; ++v) sink.sums[v] = hn::Zero(d);
+  Visitor::visit(source, 0, k, sink);
+  for (int v = 0; v < kPanelVectors; ++v) hn::Store(sink.sums[v], d, acc + v * kLanes);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace assay::kernels::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif

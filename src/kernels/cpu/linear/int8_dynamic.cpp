@@ -1,0 +1,162 @@
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/linear/panel_ops.h"
+
+// LLM.int8(): activations are quantized per row at run time; columns in which any value reaches the
+// threshold are taken out, and multiplied in f32 with the dequantized weights.
+namespace assay::kernels::cpu {
+namespace {
+
+constexpr std::int64_t kSerialElements = 1 << 14;
+
+/// Calls body(thread, begin, end), divided only where it is worth a wake-up.
+template <typename Body>
+void divide(base::ThreadPool& pool, std::int64_t count, std::int64_t elements, const Body& body) {
+  if (elements < kSerialElements) {
+    body(0, 0, count);
+  } else {
+    pool.parallel_for(count, body);
+  }
+}
+
+class Job {
+ public:
+  Job(LinearCall& call, const Int8Ops& ops)
+      : call_(call),
+        ops_(ops),
+        m_(call.x.rows),
+        k_(call.weight.k),
+        k_padded_(round_up(call.weight.k, kByteUnit)) {}
+
+  void run() {
+    x_ = call_.workspace.array<float>(Workspace::kActivation, m_ * k_);
+    divide(call_.pool, m_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        ops_.load_row(
+            {call_.x.row_bytes(r), call_.x.type, tensor::DType::f32, k_, k_, x_ + r * k_});
+      }
+    });
+    reserve();
+    if (call_.threshold > 0.0F) find_outliers();
+    divide(call_.pool, m_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) quantize(r);
+    });
+    multiply();
+    call_.outlier_columns = outliers_;
+  }
+
+ private:
+  void reserve() {
+    // One slot, several arrays: outlier columns, their largest values, their activations.
+    columns_ = call_.workspace.array<std::int32_t>(Workspace::kOutlier, 2 * k_ + m_ * k_);
+    column_max_ = reinterpret_cast<float*>(columns_ + k_);
+    outlier_x_ = column_max_ + k_;
+    row_scales_ = call_.workspace.array<float>(Workspace::kScales, 2 * m_);
+    row_sums_ = reinterpret_cast<std::int32_t*>(row_scales_ + m_);
+    const std::int64_t bytes = m_ * k_padded_;
+    codes_ = call_.workspace.array<std::int8_t>(
+        Workspace::kCodes, ops_.wide_codes ? round_up(bytes, 64) + 2 * bytes : bytes);
+    wide_ = reinterpret_cast<std::int16_t*>(codes_ + round_up(bytes, 64));
+  }
+
+  void find_outliers() {
+    std::fill_n(column_max_, k_, 0.0F);
+    divide(call_.pool, k_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
+      ops_.column_max(x_, k_, m_, begin, end, column_max_);
+    });
+    for (std::int64_t i = 0; i < k_; ++i) {
+      if (column_max_[i] >= call_.threshold) columns_[outliers_++] = static_cast<std::int32_t>(i);
+    }
+  }
+
+  /// Takes the outliers of a row out, then quantizes what is left.
+  void quantize(std::int64_t r) {
+    float* x = x_ + r * k_;
+    bool finite = true;
+    for (std::int64_t i = 0; i < outliers_; ++i) {
+      const float value = x[columns_[i]];
+      finite = finite && std::isfinite(value);
+      outlier_x_[r * outliers_ + i] = value;
+      x[columns_[i]] = 0.0F;
+    }
+    const float absmax = ops_.absmax(x, k_);
+    finite = finite && std::isfinite(absmax);
+    const float scale = absmax > 0.0F && finite ? std::min(127.0F / absmax, FLT_MAX) : 0.0F;
+    row_scales_[r] = finite ? absmax : std::numeric_limits<float>::quiet_NaN();
+    std::int8_t* codes = codes_ + r * k_padded_;
+    if (finite) {
+      row_sums_[r] = ops_.quantize(x, k_, k_padded_, scale, codes);
+    } else {
+      std::fill_n(codes, k_padded_, std::int8_t{0});
+      row_sums_[r] = 0;
+    }
+    if (ops_.wide_codes) ops_.widen(codes, k_padded_, wide_ + r * k_padded_);
+  }
+
+  void multiply() {
+    const std::int64_t panels = panel_count(call_.weight.n);
+    const std::int64_t group_rows = panels >= 4 * call_.pool.threads() ? 256 : 48;
+    const std::int64_t groups = (m_ + group_rows - 1) / group_rows;
+    const std::int64_t threads = call_.pool.threads();
+    const std::int64_t sums = std::min(group_rows, m_) * kPanel;
+    auto* acc = call_.workspace.array<float>(Workspace::kAccumulator, threads * sums * 2);
+    auto* weights = call_.workspace.array<float>(Workspace::kOther, threads * outliers_ * kPanel);
+    call_.pool.parallel_for(panels * groups, [&](int thread, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const std::int64_t row0 = i % groups * group_rows;
+        item(i / groups, row0, std::min(group_rows, m_ - row0), acc + thread * sums * 2,
+             weights + thread * outliers_ * kPanel);
+      }
+    });
+  }
+
+  void item(std::int64_t panel, std::int64_t row0, std::int64_t rows, float* out,
+            float* weights) const {
+    const std::int64_t column0 = panel * kPanel;
+    const std::byte* codes = call_.weight.codes.data() + panel * k_padded_ * kPanel;
+    const float* column_scales = call_.weight.scales.as<float>() + column0;
+    auto* sums = reinterpret_cast<std::int32_t*>(out + rows * kPanel);
+    std::fill_n(out, rows * kPanel, 0.0F);
+    if (outliers_ > 0) {
+      ops_.outlier_weights(codes, column_scales, columns_, outliers_, weights);
+      ops_.multiply_outliers(
+          {outlier_x_ + row0 * outliers_, outliers_, weights, outliers_, rows, out});
+    }
+    const void* x = ops_.wide_codes ? static_cast<const void*>(wide_ + row0 * k_padded_)
+                                    : static_cast<const void*>(codes_ + row0 * k_padded_);
+    ops_.multiply({x, k_padded_, codes, k_padded_, rows, sums});
+    ops_.rescale(sums, rows, row_sums_ + row0, row_scales_ + row0, column_scales, out);
+    const tensor::MatrixView y = call_.y.columns(column0, 0);
+    ops_.finish({out, rows, std::min(kPanel, call_.weight.n - column0), y.row_bytes(row0), y.stride,
+                 y.type, call_.bias.empty() ? nullptr : call_.bias.data() + column0, nullptr,
+                 0.0F});
+  }
+
+  LinearCall& call_;
+  const Int8Ops& ops_;
+  std::int64_t m_;
+  std::int64_t k_;
+  std::int64_t k_padded_;
+  std::int64_t outliers_ = 0;
+  float* x_ = nullptr;
+  std::int32_t* columns_ = nullptr;
+  float* column_max_ = nullptr;
+  float* outlier_x_ = nullptr;
+  float* row_scales_ = nullptr;
+  std::int32_t* row_sums_ = nullptr;
+  std::int8_t* codes_ = nullptr;
+  std::int16_t* wide_ = nullptr;
+};
+
+}  // namespace
+
+void run_int8_dynamic(LinearCall& call, const Int8Ops& ops) {
+  call.outlier_columns = 0;
+  if (call.x.rows == 0) return;
+  Job(call, ops).run();
+}
+
+}  // namespace assay::kernels::cpu

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+
+// How a weight lies in a PackedWeight: panels of kPanel output columns, one after the other, each
+// with its input depth padded to a whole number of units. Inside a panel, unit by unit and column
+// by column within a unit:
+//   f32, f16   unit 1: one value
+//   bf16       unit 2: a pair, the lower depth in the low half of 32 bits
+//   8 bit      unit 4: code + 128, the lowest depth in the lowest byte of 32 bits
+//   4 bit      unit 8: codes, the lowest depth in the lowest nibble of 32 bits
+// The same for every instruction set. Scales, in PackedWeight::scales:
+//   int8            f32 absmax of each column
+//   nf4, fp4        f32 [block][column] per panel where blocks lie within rows; else the flat list;
+//                   nothing when double-quantized: `rest.nested` holds them
+//   q4_0, q8_0      f16 d [block][column] per panel
+//   q4_1            f16 d and m [block][d, m][column] per panel
+namespace assay::kernels::cpu {
+
+inline constexpr std::int64_t kPanel = 32;
+
+[[nodiscard]] constexpr std::int64_t round_up(std::int64_t value, std::int64_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+[[nodiscard]] constexpr std::int64_t panel_count(std::int64_t n) {
+  return (n + kPanel - 1) / kPanel;
+}
+
+inline constexpr std::int64_t kFloatUnit = 1;
+inline constexpr std::int64_t kBf16Unit = 2;
+inline constexpr std::int64_t kByteUnit = 4;
+inline constexpr std::int64_t kNibbleUnit = 8;
+
+/// What an 8-bit code is stored with, so that it is unsigned.
+inline constexpr int kByteOffset = 128;
+
+}  // namespace assay::kernels::cpu

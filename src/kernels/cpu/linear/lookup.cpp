@@ -1,0 +1,98 @@
+#include <array>
+#include <vector>
+
+#include "kernels/cpu/linear/layout.h"
+#include "kernels/cpu/linear/pack.h"
+#include "kernels/cpu/linear/scales.h"
+
+namespace assay::kernels::cpu {
+namespace {
+
+using precision::Encoding;
+using tensor::Float16;
+
+/// One column of one panel: a row of the weight.
+struct Column {
+  const PackedWeight& weight;
+  const std::byte* codes;  ///< of the panel
+  std::int64_t panel;
+  std::int64_t column;
+
+  template <typename T>
+  [[nodiscard]] T value(std::int64_t unit, std::int64_t i) const {
+    return reinterpret_cast<const T*>(codes)[(i / unit * kPanel + column) * unit + i % unit];
+  }
+  [[nodiscard]] int byte_code(std::int64_t i) const {
+    return static_cast<int>(value<std::uint8_t>(kByteUnit, i)) - kByteOffset;
+  }
+  [[nodiscard]] std::size_t nibble(std::int64_t i) const {
+    const auto word =
+        reinterpret_cast<const std::uint32_t*>(codes)[i / kNibbleUnit * kPanel + column];
+    return (word >> (4 * (i % kNibbleUnit))) & 0xfU;
+  }
+  /// f16 number `row` of this panel's scales, of `rows` in all.
+  [[nodiscard]] float half_scale(std::int64_t row, std::int64_t rows) const {
+    const auto* scales = weight.scales.as<Float16>();
+    return static_cast<float>(scales[(panel * rows + row) * kPanel + column]);
+  }
+};
+
+float read_f32(const Column& c, std::int64_t i) { return c.value<float>(kFloatUnit, i); }
+float read_f16(const Column& c, std::int64_t i) {
+  return static_cast<float>(c.value<Float16>(kFloatUnit, i));
+}
+float read_bf16(const Column& c, std::int64_t i) {
+  return static_cast<float>(c.value<tensor::BFloat16>(kBf16Unit, i));
+}
+float read_int8(const Column& c, std::int64_t i) {
+  const float scale = c.weight.scales.as<float>()[c.panel * kPanel + c.column];
+  return static_cast<float>(c.byte_code(i)) * scale * precision::kInverse127;
+}
+float read_nf4(const Column& c, std::int64_t i) {
+  return precision::kNf4Table[c.nibble(i)] *
+         four_bit_scale(c.weight, c.panel * kPanel + c.column, i);
+}
+float read_fp4(const Column& c, std::int64_t i) {
+  return precision::kFp4Table[c.nibble(i)] *
+         four_bit_scale(c.weight, c.panel * kPanel + c.column, i);
+}
+float read_q4_0(const Column& c, std::int64_t i) {
+  const std::int64_t blocks = c.weight.k / precision::kGgufBlock;
+  return kQ4_0Table[c.nibble(i)] * c.half_scale(i / precision::kGgufBlock, blocks);
+}
+float read_q4_1(const Column& c, std::int64_t i) {
+  const std::int64_t rows = c.weight.k / precision::kGgufBlock * 2;
+  const std::int64_t row = i / precision::kGgufBlock * 2;
+  return kQ4_1Table[c.nibble(i)] * c.half_scale(row, rows) + c.half_scale(row + 1, rows);
+}
+float read_q8_0(const Column& c, std::int64_t i) {
+  const std::int64_t blocks = c.weight.k / precision::kGgufBlock;
+  return static_cast<float>(c.byte_code(i)) * c.half_scale(i / precision::kGgufBlock, blocks);
+}
+
+template <auto Read>
+void lookup_rows(const PackedWeight& weight, std::span<const std::int32_t> ids,
+                 tensor::MatrixView y) {
+  const std::int64_t bytes = panel_bytes(weight.rest.encoding, weight.k);
+  std::vector<float> row(static_cast<std::size_t>(weight.k));
+  for (std::size_t r = 0; r < ids.size(); ++r) {
+    const std::int64_t id = ids[r];
+    const std::int64_t panel = id / kPanel;
+    const Column column{weight, weight.codes.data() + panel * bytes, panel, id % kPanel};
+    for (std::int64_t i = 0; i < weight.k; ++i) row[static_cast<std::size_t>(i)] = Read(column, i);
+    tensor::store_row(y, static_cast<std::int64_t>(r), row);
+  }
+}
+
+constexpr std::array<LookupRows, precision::kEncodingCount> kReaders = {
+    lookup_rows<read_f32>,  lookup_rows<read_f16>,  lookup_rows<read_bf16>,
+    lookup_rows<read_int8>, lookup_rows<read_nf4>,  lookup_rows<read_fp4>,
+    lookup_rows<read_q4_0>, lookup_rows<read_q4_1>, lookup_rows<read_q8_0>};
+
+}  // namespace
+
+LookupRows row_reader(Encoding encoding) noexcept {
+  return kReaders[static_cast<std::size_t>(encoding)];
+}
+
+}  // namespace assay::kernels::cpu

@@ -1,0 +1,182 @@
+#include <algorithm>
+
+#include "kernels/cpu/linear/panel_ops.h"
+#include "precision/constants.h"
+
+// A linear layer on activations in the compute type. Threads take panels of output columns, and
+// groups of rows where panels are few; never parts of the depth. Every output is one accumulator
+// over ascending depth: it has the same bits in any batch and on any number of threads.
+namespace assay::kernels::cpu {
+namespace {
+
+using tensor::DType;
+
+/// Activations in the operand type, padded to whole units of depth.
+struct Operand {
+  const std::byte* data;
+  std::int64_t stride;  ///< elements
+  std::int64_t element;
+
+  [[nodiscard]] const std::byte* at(std::int64_t row, std::int64_t i) const {
+    return data + (row * stride + i) * element;
+  }
+};
+
+/// Below this many elements a second thread costs more than it saves.
+constexpr std::int64_t kSerialElements = 1 << 14;
+
+Operand load_operand(LinearCall& call, const NativeOps& ops, std::int64_t k_padded) {
+  const tensor::MatrixView& x = call.x;
+  const auto element = static_cast<std::int64_t>(tensor::size_of(ops.operand));
+  if (x.type == ops.operand && ops.compute == ops.operand && x.cols == k_padded) {
+    return {x.row_bytes(0), x.stride, element};
+  }
+  std::byte* out = call.workspace.get(Workspace::kActivation,
+                                      static_cast<std::size_t>(x.rows * k_padded * element));
+  const auto load = [&](int, std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      ops.load_row(
+          {x.row_bytes(r), x.type, ops.compute, x.cols, k_padded, out + r * k_padded * element});
+    }
+  };
+  if (x.rows * k_padded < kSerialElements) {
+    load(0, 0, x.rows);
+  } else {
+    call.pool.parallel_for(x.rows, load);
+  }
+  return {out, k_padded, element};
+}
+
+/// How the outputs are divided: item i is panel i / groups, rows of group i % groups.
+struct Division {
+  std::int64_t panels;
+  std::int64_t group_rows;
+  std::int64_t groups;
+
+  Division(std::int64_t n, std::int64_t rows, int threads) : panels(panel_count(n)) {
+    // Few panels leave threads without work unless rows are divided too.
+    group_rows = panels >= 4 * threads ? 256 : 48;
+    groups = (rows + group_rows - 1) / group_rows;
+  }
+};
+
+/// Depth of a decoded block: with few rows it stays in the first cache, with many in the second.
+std::int64_t decoded_depth(std::int64_t rows) { return rows <= 8 ? 64 : 512; }
+
+/// What one thread writes to.
+struct Scratch {
+  float* acc;
+  float* scales;
+  std::byte* panel;
+};
+
+struct ScratchPlan {
+  std::int64_t acc;
+  std::int64_t scales;
+  std::int64_t panel;
+
+  ScratchPlan(const LinearCall& call, const NativeOps& ops, std::int64_t group_rows,
+              std::int64_t depth)
+      : acc(std::min(group_rows, call.x.rows) * kPanel),
+        scales(ops.source == source_codes ? 0 : round_up(2 * call.weight.k + 2 * kPanel, 16)),
+        panel(ops.decode == nullptr
+                  ? 0
+                  : depth * kPanel * static_cast<std::int64_t>(tensor::size_of(ops.operand))) {}
+};
+
+class Job {
+ public:
+  Job(LinearCall& call, const NativeOps& ops)
+      : call_(call),
+        ops_(ops),
+        k_padded_(round_up(call.weight.k, ops.unit)),
+        depth_(decoded_depth(call.x.rows)),
+        flat_(ops.decode_flat != nullptr && call.weight.k % precision::kFourBitBlock != 0),
+        division_(call.weight.n, call.x.rows, call.pool.threads()),
+        x_(load_operand(call, ops, k_padded_)) {}
+
+  void run() {
+    const ScratchPlan plan(call_, ops_, division_.group_rows, depth_);
+    const std::int64_t threads = call_.pool.threads();
+    auto* acc = call_.workspace.array<float>(Workspace::kAccumulator, threads * plan.acc);
+    auto* scales = call_.workspace.array<float>(Workspace::kScales, threads * plan.scales);
+    std::byte* panel =
+        call_.workspace.get(Workspace::kOther, static_cast<std::size_t>(threads * plan.panel));
+    const std::int64_t items = division_.panels * division_.groups;
+    call_.pool.parallel_for(items, [&](int thread, std::int64_t begin, std::int64_t end) {
+      const Scratch scratch{acc + thread * plan.acc, scales + thread * plan.scales,
+                            panel + thread * plan.panel};
+      for (std::int64_t i = begin; i < end; ++i) {
+        item(i / division_.groups, i % division_.groups, scratch);
+      }
+    });
+  }
+
+ private:
+  void item(std::int64_t panel, std::int64_t group, const Scratch& scratch) const {
+    const std::int64_t row0 = group * division_.group_rows;
+    const std::int64_t rows = std::min(division_.group_rows, call_.x.rows - row0);
+    if (flat_) {
+      multiply_flat(panel, row0, rows, scratch);
+    } else {
+      const PanelSource source = ops_.source(call_.weight, panel, ops_, scratch.scales);
+      if (rows == 1 && ops_.single != nullptr) {
+        ops_.single(source, x_.at(row0, 0), k_padded_, scratch.acc);
+      } else {
+        multiply(source, row0, rows, scratch);
+      }
+    }
+    finish(panel, row0, rows, scratch.acc);
+  }
+
+  void multiply(const PanelSource& source, std::int64_t row0, std::int64_t rows,
+                const Scratch& scratch) const {
+    std::fill_n(scratch.acc, rows * kPanel, 0.0F);
+    if (ops_.decode == nullptr) {
+      ops_.multiply({x_.at(row0, 0), x_.stride, source.codes, k_padded_, rows, scratch.acc});
+      return;
+    }
+    for (std::int64_t i = 0; i < k_padded_; i += depth_) {
+      const std::int64_t end = std::min(k_padded_, i + depth_);
+      ops_.decode(source, i, end, scratch.panel);
+      ops_.multiply({x_.at(row0, i), x_.stride, scratch.panel, end - i, rows, scratch.acc});
+    }
+  }
+
+  void multiply_flat(std::int64_t panel, std::int64_t row0, std::int64_t rows,
+                     const Scratch& scratch) const {
+    std::fill_n(scratch.acc, rows * kPanel, 0.0F);
+    auto* decoded = reinterpret_cast<float*>(scratch.panel);
+    for (std::int64_t i = 0; i < k_padded_; i += depth_) {
+      const std::int64_t end = std::min(k_padded_, i + depth_);
+      ops_.decode_flat(call_.weight, panel, i, end, ops_.compute, decoded);
+      ops_.multiply({x_.at(row0, i), x_.stride, decoded, end - i, rows, scratch.acc});
+    }
+  }
+
+  void finish(std::int64_t panel, std::int64_t row0, std::int64_t rows, const float* acc) const {
+    const std::int64_t column0 = panel * kPanel;
+    const tensor::MatrixView y = call_.y.columns(column0, 0);
+    const bool scaled = ops_.column_factor != 0.0F;
+    ops_.finish({acc, rows, std::min(kPanel, call_.weight.n - column0), y.row_bytes(row0), y.stride,
+                 y.type, call_.bias.empty() ? nullptr : call_.bias.data() + column0,
+                 scaled ? call_.weight.scales.as<float>() + column0 : nullptr, ops_.column_factor});
+  }
+
+  LinearCall& call_;
+  const NativeOps& ops_;
+  std::int64_t k_padded_;
+  std::int64_t depth_;
+  bool flat_;
+  Division division_;
+  Operand x_;
+};
+
+}  // namespace
+
+void run_native(LinearCall& call, const NativeOps& ops) {
+  if (call.x.rows == 0) return;
+  Job(call, ops).run();
+}
+
+}  // namespace assay::kernels::cpu

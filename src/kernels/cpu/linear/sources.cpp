@@ -1,0 +1,117 @@
+#include "kernels/cpu/linear/pack.h"
+#include "kernels/cpu/linear/panel_ops.h"
+#include "kernels/cpu/linear/scales.h"
+
+namespace assay::kernels::cpu {
+namespace {
+
+const std::byte* panel_codes(const PackedWeight& weight, std::int64_t panel) {
+  return weight.codes.data() + panel * panel_bytes(weight.rest.encoding, weight.k);
+}
+
+/// Block scales of one panel from their second quantization.
+void decode_nested(const PackedWeight& weight, std::int64_t panel, float* out) {
+  const precision::DoubleQuant& nested = *weight.rest.nested;
+  const std::int64_t blocks = weight.k / precision::kFourBitBlock;
+  for (std::int64_t c = 0; c < kPanel; ++c) {
+    const std::int64_t r = panel * kPanel + c;
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      out[b * kPanel + c] = r < weight.n ? nested_scale(nested, r * blocks + b) : 0.0F;
+    }
+  }
+}
+
+/// nf4 and fp4 whose blocks lie within rows.
+PanelSource source_four_bit(const PackedWeight& weight, std::int64_t panel, const float* table,
+                            float* scratch) {
+  PanelSource source{
+      .codes = panel_codes(weight, panel), .table = table, .block = precision::kFourBitBlock};
+  if (weight.rest.nested != nullptr) {
+    decode_nested(weight, panel, scratch);
+    source.scales = scratch;
+  } else {
+    const std::int64_t blocks = weight.k / precision::kFourBitBlock;
+    source.scales = weight.scales.as<float>() + panel * blocks * kPanel;
+  }
+  return source;
+}
+
+/// f16 numbers of this panel, `per_block` rows of kPanel for each block.
+void half_scales(const PackedWeight& weight, std::int64_t panel, std::int64_t per_block,
+                 const NativeOps& ops, float* out) {
+  const std::int64_t count = weight.k / precision::kGgufBlock * per_block * kPanel;
+  ops.half_to_float(weight.scales.as<std::uint16_t>() + panel * count, count, out);
+}
+
+void decode_flat(const PackedWeight& weight, std::int64_t panel, std::int64_t begin,
+                 std::int64_t end, const float* table, tensor::DType compute, float* out) {
+  const auto* words = reinterpret_cast<const std::uint32_t*>(panel_codes(weight, panel));
+  for (std::int64_t i = begin; i < end; ++i) {
+    for (std::int64_t c = 0; c < kPanel; ++c, ++out) {
+      const std::int64_t r = panel * kPanel + c;
+      if (r >= weight.n || i >= weight.k) {
+        *out = 0.0F;
+        continue;
+      }
+      const std::uint32_t word = words[i / kNibbleUnit * kPanel + c];
+      const std::uint32_t code = (word >> (4 * (i % kNibbleUnit))) & 0xfU;
+      const float value = table[code] * four_bit_scale(weight, r, i);
+      *out = tensor::dispatch_float(
+          compute, [&](auto tag) { return tensor::rounded<typename decltype(tag)::type>(value); });
+    }
+  }
+}
+
+}  // namespace
+
+PanelSource source_codes(const PackedWeight& weight, std::int64_t panel, const NativeOps&, float*) {
+  return {.codes = panel_codes(weight, panel)};
+}
+
+PanelSource source_nf4(const PackedWeight& weight, std::int64_t panel, const NativeOps&,
+                       float* scratch) {
+  return source_four_bit(weight, panel, precision::kNf4Table.data(), scratch);
+}
+
+PanelSource source_fp4(const PackedWeight& weight, std::int64_t panel, const NativeOps&,
+                       float* scratch) {
+  return source_four_bit(weight, panel, precision::kFp4Table.data(), scratch);
+}
+
+PanelSource source_q4_0(const PackedWeight& weight, std::int64_t panel, const NativeOps& ops,
+                        float* scratch) {
+  half_scales(weight, panel, 1, ops, scratch);
+  return {.codes = panel_codes(weight, panel),
+          .scales = scratch,
+          .table = kQ4_0Table.data(),
+          .block = precision::kGgufBlock};
+}
+
+PanelSource source_q4_1(const PackedWeight& weight, std::int64_t panel, const NativeOps& ops,
+                        float* scratch) {
+  half_scales(weight, panel, 2, ops, scratch);
+  return {.codes = panel_codes(weight, panel),
+          .scales = scratch,
+          .minima = scratch + kPanel,
+          .scale_stride = 2 * kPanel,
+          .table = kQ4_1Table.data(),
+          .block = precision::kGgufBlock};
+}
+
+PanelSource source_q8_0(const PackedWeight& weight, std::int64_t panel, const NativeOps& ops,
+                        float* scratch) {
+  half_scales(weight, panel, 1, ops, scratch);
+  return {.codes = panel_codes(weight, panel), .scales = scratch, .block = precision::kGgufBlock};
+}
+
+void decode_flat_nf4(const PackedWeight& weight, std::int64_t panel, std::int64_t begin,
+                     std::int64_t end, tensor::DType compute, float* out) {
+  decode_flat(weight, panel, begin, end, precision::kNf4Table.data(), compute, out);
+}
+
+void decode_flat_fp4(const PackedWeight& weight, std::int64_t panel, std::int64_t begin,
+                     std::int64_t end, tensor::DType compute, float* out) {
+  decode_flat(weight, panel, begin, end, precision::kFp4Table.data(), compute, out);
+}
+
+}  // namespace assay::kernels::cpu

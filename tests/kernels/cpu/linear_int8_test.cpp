@@ -1,0 +1,241 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cfloat>
+#include <limits>
+
+#include "kernels/cpu/linear.h"
+#include "linear_testing.h"
+#include "precision/constants.h"
+
+// LLM.int8() against its definition, in integers and double.
+namespace assay::kernels::cpu {
+namespace {
+
+using precision::Activation;
+using precision::Encoding;
+using tensor::DType;
+using testing::CallOptions;
+using testing::Values;
+
+struct Reference {
+  std::vector<double> y;
+  std::vector<double> bound;
+  std::int64_t outlier_columns = 0;
+};
+
+/// One row: codes, outliers as they are, the row's scale.
+struct QuantizedRow {
+  std::vector<std::int64_t> codes;
+  double absmax;
+};
+
+QuantizedRow quantize(const float* x, std::int64_t k, const std::vector<bool>& outlier) {
+  float absmax = 0.0F;
+  for (std::int64_t i = 0; i < k; ++i) {
+    if (!outlier[i]) absmax = std::max(absmax, std::fabs(x[i]));
+  }
+  const float factor = absmax > 0.0F ? std::min(127.0F / absmax, FLT_MAX) : 0.0F;
+  QuantizedRow row{std::vector<std::int64_t>(k), absmax};
+  for (std::int64_t i = 0; i < k; ++i) {
+    if (!outlier[i]) row.codes[i] = static_cast<std::int64_t>(std::nearbyint(x[i] * factor));
+  }
+  return row;
+}
+
+Reference reference(const precision::EncodedTensor& weight, const Values& x,
+                    const CallOptions& options) {
+  const std::int64_t k = weight.cols;
+  Values in = x;
+  for (float& v : in) v = testing::rounded_to(options.x_type, v);
+  std::vector<bool> outlier(k);
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (options.threshold > 0.0F && std::fabs(in[i]) >= options.threshold) outlier[i % k] = true;
+  }
+  Reference result;
+  result.outlier_columns = std::count(outlier.begin(), outlier.end(), true);
+  const auto* codes = reinterpret_cast<const std::int8_t*>(weight.codes.bytes.data());
+  for (std::int64_t r = 0; r < options.m; ++r) {
+    const QuantizedRow row = quantize(in.data() + r * k, k, outlier);
+    for (std::int64_t c = 0; c < weight.rows; ++c) {
+      std::int64_t sum = 0;
+      double apart = 0, magnitude = 0;
+      for (std::int64_t i = 0; i < k; ++i) {
+        sum += row.codes[i] * codes[c * k + i];
+        if (!outlier[i]) continue;
+        const double product =
+            in[r * k + i] * (codes[c * k + i] * double{weight.scales[c]} / 127.0);
+        apart += product;
+        magnitude += std::fabs(product);
+      }
+      const double bias = options.bias.empty() ? 0.0 : options.bias[c];
+      const double main = static_cast<double>(sum) * row.absmax * weight.scales[c] / 16129.0;
+      const double y = main + apart + bias;
+      result.y.push_back(y);
+      result.bound.push_back((std::fabs(main) + magnitude + std::fabs(bias)) *
+                                 static_cast<double>(result.outlier_columns + 8) * 0x1p-24 +
+                             std::fabs(y) * testing::half_ulp(options.y_type) + FLT_MIN);
+    }
+  }
+  return result;
+}
+
+void check(const precision::EncodedTensor& weight, const Values& x, const CallOptions& options) {
+  const Reference expected = reference(weight, x, options);
+  for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
+    const PackedWeight packed = testing::pack(*kernel, weight);
+    const testing::CallResult result = testing::call(*kernel, packed, x, options);
+    EXPECT_EQ(result.identity, kernel->identity);
+    ASSERT_EQ(result.outlier_columns, expected.outlier_columns) << kernel->identity.kernel;
+    for (std::size_t i = 0; i < result.y.size(); ++i) {
+      ASSERT_NEAR(result.y[i], expected.y[i], expected.bound[i])
+          << kernel->identity.kernel << " n=" << weight.rows << " k=" << weight.cols
+          << " m=" << options.m << " output " << i;
+    }
+  }
+}
+
+TEST(LinearInt8, OverRemainders) {
+  unsigned seed = 1;
+  for (const std::int64_t n : {1, 2, 17, 31, 64, 65, 127}) {
+    for (const std::int64_t k : {1, 2, 3, 15, 16, 33, 65, 96, 257}) {
+      const auto weight = testing::random_weight(Encoding::int8, n, k, ++seed);
+      for (const std::int64_t m : {1, 2, 3, 5, 8, 17}) {
+        check(weight, testing::random_values(m * k, ++seed), {.m = m});
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST(LinearInt8, TypesBiasAndManyRows) {
+  const auto weight = testing::random_weight(Encoding::int8, 50, 200, 7);
+  for (const DType x_type : {DType::f32, DType::f16, DType::bf16}) {
+    for (const DType y_type : {DType::f32, DType::bf16}) {
+      check(weight, testing::random_values(101 * 200, 8, 2.5F),
+            {.m = 101,
+             .x_type = x_type,
+             .y_type = y_type,
+             .threshold = 6.0F,
+             .threads = 2,
+             .bias = testing::random_values(50, 9)});
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(LinearInt8, OutlierColumns) {
+  constexpr std::int64_t kDepth = 96, kRows = 5;
+  const auto weight = testing::random_weight(Encoding::int8, 40, kDepth, 11);
+  for (const std::int64_t count : {0, 1, 8, 64, 96}) {
+    Values x = testing::random_values(kRows * kDepth, 12, 0.5F);
+    for (std::int64_t i = 0; i < count; ++i) {
+      // Scattered columns, each an outlier in one row only; one exactly at the threshold.
+      x[(i % kRows) * kDepth + (i * 7) % kDepth] = i == 0 ? -6.0F : 10.0F + static_cast<float>(i);
+    }
+    for (const DType type : {DType::f32, DType::bf16}) {
+      check(weight, x, {.m = kRows, .x_type = type, .threshold = 6.0F});
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(LinearInt8, ThresholdZeroTakesNothingOut) {
+  const auto weight = testing::random_weight(Encoding::int8, 33, 64, 21);
+  check(weight, testing::random_values(3 * 64, 22, 50.0F), {.m = 3});
+}
+
+/// Codes at both ends in every place: 16-bit sums of pairs would saturate. With absmax 127 on both
+/// sides codes are values and sums must be exact integers.
+TEST(LinearInt8, SumsAreExact) {
+  constexpr std::int64_t kDepth = 250, kColumns = 36, kRows = 9;
+  for (const int pattern : {0, 1, 2}) {
+    const auto sign = [&](std::int64_t a, std::int64_t b) {
+      return pattern == 0 || (pattern == 1 ? b % 2 == 0 : (a + b * b) % 3 == 0) ? 127.0F : -127.0F;
+    };
+    Values w(kColumns * kDepth), x(kRows * kDepth);
+    for (std::int64_t i = 0; i < kDepth; ++i) {
+      for (std::int64_t c = 0; c < kColumns; ++c) w[c * kDepth + i] = sign(c, i);
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        x[r * kDepth + i] = r == 8 ? static_cast<float>((i * 37) % 255 - 127) : -sign(r, i);
+      }
+    }
+    x[8 * kDepth] = 127.0F;
+    const auto weight = testing::encode(Encoding::int8, w, kColumns, kDepth);
+    for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
+      const Values y =
+          testing::call(*kernel, testing::pack(*kernel, weight), x, {.m = kRows, .threads = 2}).y;
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        for (std::int64_t c = 0; c < kColumns; ++c) {
+          std::int64_t sum = 0;
+          for (std::int64_t i = 0; i < kDepth; ++i) {
+            sum += static_cast<std::int64_t>(x[r * kDepth + i]) *
+                   static_cast<std::int64_t>(w[c * kDepth + i]);
+          }
+          // Three roundings of scales: less than one in 2^21 here.
+          ASSERT_NEAR(y[r * kColumns + c], static_cast<double>(sum),
+                      std::fabs(static_cast<double>(sum)) * 0x1p-22)
+              << kernel->identity.kernel << " pattern " << pattern;
+        }
+      }
+    }
+  }
+}
+
+TEST(LinearInt8, ZerosAndTinyRows) {
+  Values w = testing::random_values(34 * 40, 31);
+  std::fill_n(w.begin() + 40, 40, 0.0F);
+  Values x = testing::random_values(4 * 40, 32);
+  std::fill_n(x.begin(), 40, 0.0F);
+  std::fill_n(x.begin() + 40, 40, 1e-40F);  // 127 / absmax is infinite
+  std::fill_n(x.begin() + 80, 40, 1e36F);   // 127 / absmax is tiny
+  check(testing::encode(Encoding::int8, w, 34, 40), x, {.m = 4});
+}
+
+TEST(LinearInt8, NotANumberFillsItsRow) {
+  const auto weight = testing::random_weight(Encoding::int8, 35, 70, 41);
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(), -std::bit_cast<float>(0x7f800001U),
+                       std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity()};
+  for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
+    const PackedWeight packed = testing::pack(*kernel, weight);
+    for (const float value : bad) {
+      for (const std::int64_t at : {0, 69}) {
+        for (const float threshold : {0.0F, 6.0F}) {
+          Values x = testing::random_values(3 * 70, 42);
+          x[70 + at] = value;
+          x[5] = x[145] = 9.0F;  // other outliers, before and after, must be seen all the same
+          const testing::CallResult result =
+              testing::call(*kernel, packed, x, {.m = 3, .threshold = threshold});
+          for (std::int64_t i = 0; i < 3 * 35; ++i) {
+            ASSERT_EQ(std::isnan(result.y[i]), i / 35 == 1) << kernel->identity.kernel;
+          }
+          const int expected = threshold == 0.0F ? 0 : std::isnan(value) ? 1 : 2;
+          EXPECT_EQ(result.outlier_columns, expected);
+        }
+      }
+    }
+  }
+}
+
+TEST(LinearInt8, WithoutOutliersBitsDoNotDependOnBatchOrThreads) {
+  constexpr std::int64_t kRows = 100, kDepth = 300, kColumns = 130;
+  const auto weight = testing::random_weight(Encoding::int8, kColumns, kDepth, 51);
+  const Values x = testing::random_values(kRows * kDepth, 52);
+  for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
+    const PackedWeight packed = testing::pack(*kernel, weight);
+    const Values all = testing::call(*kernel, packed, x, {.m = kRows}).y;
+    for (const std::int64_t m : {1, 16, 37, 100}) {
+      for (const int threads : {1, 2, 3}) {
+        const Values part(x.end() - m * kDepth, x.end());
+        const Values y = testing::call(*kernel, packed, part, {.m = m, .threads = threads}).y;
+        ASSERT_TRUE(std::equal(y.begin(), y.end(), all.end() - m * kColumns))
+            << kernel->identity.kernel << " m=" << m << " threads=" << threads;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace assay::kernels::cpu

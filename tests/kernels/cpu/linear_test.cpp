@@ -1,0 +1,390 @@
+#include "kernels/cpu/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cfloat>
+#include <limits>
+#include <set>
+
+#include "kernels/cpu/linear/identity.h"
+#include "linear_testing.h"
+
+// Kernels on activations of the compute type, against products in double of the same operands.
+namespace assay::kernels::cpu {
+namespace {
+
+using testing::Values;
+
+/// Weights as the kernel multiplies them: dequantized, then rounded to the compute type. int8 codes
+/// are exact in every type; their scale is applied in f32.
+Values operands(const precision::EncodedTensor& weight, DType compute) {
+  Values values = testing::decoded(weight);
+  if (weight.encoding == Encoding::int8) return values;
+  for (float& v : values) v = testing::rounded_to(compute, v);
+  return values;
+}
+
+/// y and the bound of its error: k + 6 roundings of f32 on sums of magnitudes, one of the output,
+/// and denormals that count as zero in bf16 products.
+struct Reference {
+  std::vector<double> y;
+  std::vector<double> bound;
+};
+
+Reference reference(const precision::EncodedTensor& weight, const Values& x, std::int64_t m,
+                    const testing::CallOptions& options, DType compute) {
+  const Values w = operands(weight, compute);
+  Values in = x;
+  for (float& v : in) v = testing::rounded_to(compute, testing::rounded_to(options.x_type, v));
+  Reference result;
+  for (std::int64_t r = 0; r < m; ++r) {
+    for (std::int64_t c = 0; c < weight.rows; ++c) {
+      double sum = 0, magnitude = 0, inputs = 0;
+      for (std::int64_t i = 0; i < weight.cols; ++i) {
+        const double a = in[r * weight.cols + i];
+        sum += a * w[c * weight.cols + i];
+        magnitude += std::fabs(a * w[c * weight.cols + i]);
+        inputs += std::fabs(a) + std::fabs(w[c * weight.cols + i]);
+      }
+      const double bias = options.bias.empty() ? 0.0 : options.bias[c];
+      const double steps = static_cast<double>(weight.cols) + 6;
+      result.y.push_back(sum + bias);
+      result.bound.push_back((magnitude + std::fabs(bias)) * steps * 0x1p-24 +
+                             std::fabs(sum + bias) * testing::half_ulp(options.y_type) +
+                             inputs * FLT_MIN + 0x1p-24 * FLT_MIN +
+                             (options.y_type == DType::f16 ? 0x1p-25 : 0.0));
+    }
+  }
+  return result;
+}
+
+void expect_near(const Values& y, const Reference& expected, const std::string& what) {
+  ASSERT_EQ(y.size(), expected.y.size());
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    ASSERT_NEAR(y[i], expected.y[i], expected.bound[i]) << what << ", output " << i;
+  }
+}
+
+void check(const LinearKernel& kernel, const precision::EncodedTensor& weight,
+           const testing::CallOptions& options, const Values& x) {
+  const PackedWeight packed = testing::pack(kernel, weight);
+  const testing::CallResult result = testing::call(kernel, packed, x, options);
+  EXPECT_EQ(result.identity, kernel.identity);
+  const DType compute = kernel.identity.compute;
+  expect_near(result.y, reference(weight, x, options.m, options, compute),
+              fmt::format("{} n={} k={} m={}{}", kernel.identity.kernel, weight.rows, weight.cols,
+                          options.m, weight.nested != nullptr ? " double-quantized" : ""));
+}
+
+struct Shape {
+  std::int64_t n, k;
+};
+constexpr Shape kShapes[] = {{1, 1},   {2, 2},     {15, 16},  {17, 15},  {31, 33},
+                             {33, 17}, {63, 64},   {64, 65},  {65, 96},  {2, 63},
+                             {96, 31}, {127, 200}, {16, 257}, {200, 127}};
+
+TEST(Linear, EveryKernelOverRemainders) {
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    const Encoding encoding = kernel->identity.encoding;
+    unsigned seed = 1;
+    for (const Shape shape : kShapes) {
+      const std::int64_t k = testing::fitting_depth(encoding, shape.k);
+      if (!testing::supports(*kernel, shape.n, k)) continue;
+      for (const bool nested : {false, true}) {
+        if (nested && !testing::is_four_bit(encoding)) continue;
+        const auto weight = testing::random_weight(encoding, shape.n, k, ++seed, nested);
+        for (const std::int64_t m : {1, 2, 3, 5, 8, 17}) {
+          check(*kernel, weight, {.m = m}, testing::random_values(m * k, ++seed));
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+TEST(Linear, DeepAndWide) {
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    const Encoding encoding = kernel->identity.encoding;
+    const auto weight = testing::random_weight(encoding, 70, 1216, 3);
+    for (const std::int64_t m : {1, 4, 61}) {
+      check(*kernel, weight, {.m = m, .threads = 2}, testing::random_values(m * 1216, 4));
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(Linear, EveryTypeOfInputAndOutputWithBias) {
+  constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16};
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    const std::int64_t k = testing::fitting_depth(kernel->identity.encoding, 75);
+    if (!testing::supports(*kernel, 43, k)) continue;
+    const auto weight = testing::random_weight(kernel->identity.encoding, 43, k, 11);
+    for (const DType x_type : kTypes) {
+      for (const DType y_type : kTypes) {
+        for (const std::int64_t m : {1, 6}) {
+          check(
+              *kernel, weight,
+              {.m = m, .x_type = x_type, .y_type = y_type, .bias = testing::random_values(43, 12)},
+              testing::random_values(m * k, 13));
+          if (HasFatalFailure()) return;
+        }
+      }
+    }
+  }
+}
+
+/// Views with a stride, and rows that end where reading on would be a fault for a sanitizer.
+TEST(Linear, StridedViews) {
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    if (!testing::supports(*kernel, 37, 64)) continue;
+    const auto weight = testing::random_weight(kernel->identity.encoding, 37, 64, 21);
+    const PackedWeight packed = testing::pack(*kernel, weight);
+    const Values x = testing::random_values(5 * 64, 22);
+    const Values expected = testing::call(*kernel, packed, x, {.m = 5}).y;
+    const tensor::Matrix in(DType::f32, 5, 100, true);
+    const tensor::Matrix out(DType::f32, 5, 50, true);
+    for (std::int64_t r = 0; r < 5; ++r) {
+      tensor::store_row(in.view().columns(9, 64), r, {x.data() + r * 64, 64});
+    }
+    base::ThreadPool pool(1);
+    Workspace workspace;
+    LinearCall call{.weight = packed,
+                    .x = in.view().columns(9, 64),
+                    .y = out.view().columns(3, 37),
+                    .bias = {},
+                    .pool = pool,
+                    .workspace = workspace};
+    (void)kernel->run(call);
+    for (std::int64_t r = 0; r < 5; ++r) {
+      for (std::int64_t c = 0; c < 50; ++c) {
+        const float y = out.view().row<float>(r)[c];
+        const bool inside = c >= 3 && c < 40;
+        ASSERT_EQ(y, inside ? expected[r * 37 + c - 3] : 0.0F) << kernel->identity.kernel;
+      }
+    }
+  }
+}
+
+/// The promise of panels: batch, threads and division change no bit.
+TEST(Linear, BitsDoNotDependOnBatchOrThreads) {
+  constexpr std::int64_t kRows = 100;
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    for (const std::int64_t k : {704, 200}) {
+      const std::int64_t depth = testing::fitting_depth(kernel->identity.encoding, k);
+      if (!testing::supports(*kernel, 133, depth)) continue;
+      const auto weight = testing::random_weight(kernel->identity.encoding, 133, depth, 31);
+      const PackedWeight packed = testing::pack(*kernel, weight);
+      const Values x = testing::random_values(kRows * depth, 32);
+      const Values all = testing::call(*kernel, packed, x, {.m = kRows}).y;
+      for (const std::int64_t m : {1, 2, 4, 9, 16, 37, 100}) {
+        for (const int threads : {1, 2, 3}) {
+          const std::int64_t first = kRows - m;
+          const Values part(x.begin() + first * depth, x.end());
+          const Values y = testing::call(*kernel, packed, part, {.m = m, .threads = threads}).y;
+          for (std::size_t i = 0; i < y.size(); ++i) {
+            const float whole = all[static_cast<std::size_t>(first * 133) + i];
+            ASSERT_EQ(std::bit_cast<std::uint32_t>(y[i]), std::bit_cast<std::uint32_t>(whole))
+                << kernel->identity.kernel << " k=" << depth << " m=" << m
+                << " threads=" << threads;
+          }
+        }
+      }
+    }
+  }
+}
+
+/// fp32 is one sum over ascending depth, fused on every instruction set that can.
+TEST(Linear, Fp32IsOneAscendingSum) {
+  const auto weight = testing::random_weight(Encoding::f32, 40, 300, 41);
+  const Values w = testing::decoded(weight);
+  const Values x = testing::random_values(7 * 300, 42);
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    if (kernel->identity.encoding != Encoding::f32) continue;
+    const bool fused = kernel->identity.path != name_of(Isa::portable);
+    const Values y = testing::call(*kernel, testing::pack(*kernel, weight), x, {.m = 7}).y;
+    for (std::int64_t r = 0; r < 7; ++r) {
+      for (std::int64_t c = 0; c < 40; ++c) {
+        float sum = 0.0F;
+        for (std::int64_t i = 0; i < 300; ++i) {
+          const float a = x[r * 300 + i], b = w[c * 300 + i];
+          sum = fused ? std::fma(a, b, sum) : a * b + sum;
+        }
+        ASSERT_EQ(sum, y[r * 40 + c]) << kernel->identity.kernel;
+      }
+    }
+  }
+}
+
+TEST(Linear, ZerosExtremesAndDenormals) {
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    const Encoding encoding = kernel->identity.encoding;
+    Values values = testing::random_values(34 * 64, 51);
+    for (std::int64_t i = 0; i < 64; ++i) {
+      values[5 * 64 + i] = 0.0F;                            // a row of zeros
+      values[6 * 64 + i] = i % 2 == 0 ? 127.0F : -127.0F;   // the largest codes
+      values[7 * 64 + i] = 1e-40F * static_cast<float>(i);  // denormals
+    }
+    for (std::int64_t r = 0; r < 34; ++r) values[r * 64 + 9] = 0.0F;  // a column of zeros
+    const auto weight = testing::encode(encoding, values, 34, 64);
+    Values x = testing::random_values(3 * 64, 52);
+    for (std::int64_t i = 0; i < 64; ++i) x[64 + i] = i % 2 == 0 ? 127.0F : -127.0F;
+    for (std::int64_t i = 0; i < 64; ++i) x[128 + i] = 1e-39F;
+    check(*kernel, weight, {.m = 3}, x);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(Linear, NotANumberStaysVisible) {
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(),
+                       std::numeric_limits<float>::infinity(), std::bit_cast<float>(0x7f800001U),
+                       std::bit_cast<float>(0x7fffffffU)};
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    const auto weight = testing::random_weight(kernel->identity.encoding, 35, 64, 61);
+    const PackedWeight packed = testing::pack(*kernel, weight);
+    for (const float value : bad) {
+      for (const DType y_type : {DType::f32, DType::bf16, DType::f16}) {
+        for (const std::int64_t m : {1, 5}) {
+          Values x = testing::random_values(m * 64, 62);
+          x[(m - 1) * 64 + 63] = value;
+          const Values y = testing::call(*kernel, packed, x, {.m = m, .y_type = y_type}).y;
+          for (std::size_t i = 0; i < y.size(); ++i) {
+            const bool last = i >= static_cast<std::size_t>((m - 1) * 35);
+            ASSERT_EQ(std::isfinite(y[i]), !last) << kernel->identity.kernel;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Linear, PackingFindsBadWeights) {
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    const Encoding encoding = kernel->identity.encoding;
+    auto weight = testing::random_weight(encoding, 40, 64, 71);
+    const auto size = weight.codes.bytes.size();
+    tensor::Buffer codes(size);
+    std::copy(weight.codes.bytes.begin(), weight.codes.bytes.end(), codes.data());
+    if (!weight.scales.empty()) {
+      weight.scales[1] = std::numeric_limits<float>::infinity();
+    } else {
+      // The first number of row 33: a value or a block's f16 scale. All ones is NaN in each type.
+      const std::size_t at = size / 40 * 33;
+      for (std::size_t i = 0; i < (encoding == Encoding::f32 ? 4 : 2); ++i) {
+        codes.data()[at + i] = std::byte{0xff};
+      }
+    }
+    weight.codes = precision::share(std::move(codes));
+    base::ThreadPool pool(2);
+    try {
+      (void)kernel->pack(weight, pool);
+      FAIL() << kernel->identity.kernel << " packed a weight that is not finite";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::numeric) << error.what();
+    }
+  }
+}
+
+TEST(Linear, LookupEqualsTheReferenceDecoder) {
+  for (const LinearKernel& kernel : linear_kernels()) {
+    const Encoding encoding = kernel.identity.encoding;
+    for (const std::int64_t wanted : {64, 75}) {
+      for (const bool nested : {false, true}) {
+        if (nested && !testing::is_four_bit(encoding)) continue;
+        const std::int64_t k = testing::fitting_depth(encoding, wanted);
+        const auto weight = testing::random_weight(encoding, 67, k, 81, nested);
+        const PackedWeight packed = testing::pack(kernel, weight);
+        const std::vector<std::int32_t> ids = {66, 0, 31, 32, 66};
+        for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+          const tensor::Matrix y(type, 5, k);
+          EXPECT_EQ(kernel.lookup(packed, ids, y.view()), kernel.lookup_identity);
+          const Values rows = testing::values_of(y);
+          const Values expected = testing::decoded(weight);
+          for (std::size_t r = 0; r < ids.size(); ++r) {
+            for (std::int64_t i = 0; i < k; ++i) {
+              ASSERT_EQ(rows[r * k + i], testing::rounded_to(type, expected[ids[r] * k + i]))
+                  << kernel.lookup_identity.kernel;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(LinearTable, NamesAreThoseOfTheRegistries) {
+  for (const precision::EncodingInfo& info : precision::all_encodings()) {
+    EXPECT_EQ(kEncodingNames[static_cast<std::size_t>(info.id)], info.name);
+  }
+  for (std::size_t i = 0; i < kIsaNames.size(); ++i) {
+    EXPECT_EQ(kIsaNames[i], name_of(static_cast<Isa>(i)));
+  }
+}
+
+TEST(LinearTable, EveryProblemHasAKernelOnEveryInstructionSet) {
+  CpuFeatures all;
+  all.avx2 = all.avx512 = all.vnni = all.bf16 = true;
+  std::set<std::string_view> names;
+  for (const LinearKernel& kernel : linear_kernels()) names.insert(kernel.identity.kernel);
+  EXPECT_EQ(names.size(), linear_kernels().size());
+  for (const Isa isa : {Isa::portable, Isa::avx2, Isa::avx512}) {
+    for (const precision::EncodingInfo& info : precision::all_encodings()) {
+      for (const DType compute : {DType::f32, DType::f16, DType::bf16}) {
+        const bool own = info.quantized || info.name == (compute == DType::f32   ? "f32"
+                                                         : compute == DType::f16 ? "f16"
+                                                                                 : "bf16");
+        const LinearProblem problem{.encoding = info.id, .compute = compute, .n = 5, .k = 64};
+        int found = 0;
+        for (const LinearKernel& kernel : linear_kernels()) {
+          if (kernel.identity.path == name_of(isa)) found += kernel.supports(problem, all, nullptr);
+        }
+        EXPECT_EQ(found, own ? 1 : 0) << info.name << " " << name_of(isa);
+      }
+    }
+  }
+}
+
+TEST(LinearTable, RefusalsSayWhy) {
+  const LinearKernel* q4 = nullptr;
+  for (const LinearKernel& kernel : linear_kernels()) {
+    if (kernel.identity.encoding == Encoding::q4_1) q4 = &kernel;
+  }
+  ASSERT_NE(q4, nullptr);
+  const CpuFeatures bare;
+  LinearProblem problem{
+      .encoding = Encoding::q4_1, .compute = q4->identity.compute, .n = 4, .k = 64};
+  std::string why;
+  EXPECT_TRUE(q4->supports(problem, bare, &why));
+  problem.k = 65;
+  EXPECT_FALSE(q4->supports(problem, bare, &why));
+  EXPECT_NE(why.find("multiple of 32, not 65"), std::string::npos) << why;
+  problem.k = 0;
+  EXPECT_FALSE(q4->supports(problem, bare, &why));
+  problem = {.encoding = Encoding::nf4, .n = 4, .k = 64};
+  EXPECT_FALSE(q4->supports(problem, bare, &why));
+  EXPECT_NE(why.find("nf4"), std::string::npos) << why;
+  for (const LinearKernel& kernel : linear_kernels()) {
+    if (kernel.identity.path != name_of(Isa::avx2)) continue;
+    problem = {.encoding = kernel.identity.encoding,
+               .activation = kernel.identity.activation,
+               .compute = kernel.identity.compute,
+               .n = 4,
+               .k = 64};
+    EXPECT_FALSE(kernel.supports(problem, bare, &why));
+    EXPECT_NE(why.find("needs instruction set avx2"), std::string::npos) << why;
+  }
+}
+
+/// A full panel of whole blocks costs what is stored; scales of a second quantization stay codes.
+TEST(LinearTable, BytesAreThoseHeld) {
+  for (const LinearKernel& kernel : linear_kernels()) {
+    for (const bool nested : {false, true}) {
+      if (nested && !testing::is_four_bit(kernel.identity.encoding)) continue;
+      const auto weight = testing::random_weight(kernel.identity.encoding, 64, 256, 91, nested);
+      EXPECT_EQ(testing::pack(kernel, weight).bytes(), weight.bytes()) << kernel.identity.kernel;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace assay::kernels::cpu
