@@ -51,7 +51,7 @@ struct Precision {
 };
 
 /// fp32, fp16, bf16, int8, int8-weight-only, nf4, fp4, q4_0, q4_1, q8_0, stored. Usage error with
-/// near names otherwise.
+/// near names otherwise; names that this build knows but cannot run are `unsupported`.
 [[nodiscard]] Precision parse_precision(const Json& value, const std::string& where);
 [[nodiscard]] std::vector<std::string> precision_names();
 
