@@ -104,26 +104,28 @@ class Loader {
     return nullptr;
   }
 
-  /// The role of the layer whose packed weight this one can use as well, or empty.
-  std::string shared_role(const PlanEntry& entry, const kernels::cpu::LinearKernel& kernel) const {
-    if (entry.layer.tied_to.empty()) return {};
+  /// The loaded layer whose packed weight this one can use as well, or nullptr.
+  const ops::Linear* shared_with(const PlanEntry& entry,
+                                 const kernels::cpu::LinearKernel& kernel) const {
+    if (entry.layer.tied_to.empty()) return nullptr;
     const PlanEntry* other = entry_named(entry.layer.tied_to);
-    if (other == nullptr || &kernel_of(*other) != &kernel ||
-        problem_of(other->layer, other->precision).double_quant != entry.precision.double_quant) {
-      return {};
+    if (other == nullptr || kernel_of(*other).pack != kernel.pack ||
+        other->precision.double_quant != entry.precision.double_quant) {
+      return nullptr;
     }
-    for (const WeightSpec& spec : source_.weights().weights) {
-      if (spec.name == entry.layer.tied_to) return spec.role;
+    for (const auto& [role, layer] : weights_.matrices) {
+      if (layer.name() == entry.layer.tied_to && layer.encoding() == kernel.identity.encoding) {
+        return &layer;
+      }
     }
-    return {};
+    return nullptr;
   }
 
   void load_layer(const WeightSpec& spec, const PlanEntry& entry) {
     const kernels::cpu::LinearKernel& kernel = kernel_of(entry);
-    const std::string shared = shared_role(entry, kernel);
-    if (!shared.empty()) {
+    if (const ops::Linear* other = shared_with(entry, kernel)) {
       weights_.matrices.emplace(
-          spec.role, ops::Linear(entry.layer.name, weights_.matrices.at(shared), context_));
+          spec.role, ops::Linear(entry.layer.name, *other, entry.precision, kernel, context_));
       return;
     }
     std::vector<float> bias;

@@ -68,7 +68,8 @@ Json Model::weight_bytes() const {
 
 std::int64_t Model::total_weight_bytes() const {
   std::int64_t total = 0;
-  for (const auto& [name, bytes] : weight_bytes().items()) total += bytes.get<std::int64_t>();
+  const Json by_encoding = weight_bytes();
+  for (const auto& [name, bytes] : by_encoding.items()) total += bytes.get<std::int64_t>();
   return total;
 }
 

@@ -108,7 +108,7 @@ precision::Plan make_plan(const ModelSource& model, const precision::Recipe& rec
 
   const std::vector<precision::LayerInfo> layers = model.layers();
   precision::Assignment assignment =
-      precision::assign(recipe, layers, recipe.sixteen_bit.value_or(sixteen_bit_type(plan.device)));
+      precision::assign(recipe, layers, sixteen_bit_type(plan.device));
   plan.activations = assignment.activations;
   plan.kv = assignment.kv;
   plan.notices = std::move(assignment.notices);

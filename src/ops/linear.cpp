@@ -103,6 +103,18 @@ Linear::Linear(std::string name, const Linear& other, Context& context)
       kernel_(other.kernel_),
       ledger_id_(context.ledger.add_layer(name_)) {}
 
+Linear::Linear(std::string name, const Linear& other, const precision::Precision& precision,
+               const LinearKernel& kernel, Context& context)
+    : Linear(std::move(name), other, context) {
+  if (kernel.identity.encoding != other.encoding() || kernel.pack != other.kernel_->pack) {
+    fail(ErrorCode::internal, "{}: kernel {} does not read the packed weight of {}", name_,
+         kernel.identity.kernel, other.name());
+  }
+  const bool int8 = precision.activation == precision::Activation::int8_dynamic;
+  threshold_ = int8 ? precision.threshold : 0.0F;
+  kernel_ = &kernel;
+}
+
 void Linear::run(tensor::MatrixView x, tensor::MatrixView y, Context& context) const {
   if (x.cols != cols() || y.cols != rows() || x.rows != y.rows) {
     fail(ErrorCode::internal, "{}: weight [{}, {}] does not map [{}, {}] to [{}, {}]", name_,

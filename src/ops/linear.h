@@ -35,6 +35,9 @@ class Linear {
          Context& context);
   /// A second layer on the packed weight of `other` (tied).
   Linear(std::string name, const Linear& other, Context& context);
+  /// The same with a kernel of its own, which must read the packed form of `other`.
+  Linear(std::string name, const Linear& other, const precision::Precision& precision,
+         const kernels::cpu::LinearKernel& kernel, Context& context);
 
   /// y = x w^T + bias; checks shapes; writes the ledger. Numeric error naming the layer when the
   /// result is not finite and `check_finite` was asked of the model.

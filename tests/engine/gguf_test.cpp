@@ -1,0 +1,103 @@
+// GGUF files made here from the golden models: the same weights must give the same bits.
+#include <gtest/gtest.h>
+
+#include "engine/encode_weight.h"
+#include "engine/gguf_model.h"
+
+namespace assay::testing {
+namespace {
+
+using precision::Encoding;
+
+Tokens some_tokens() {
+  Tokens tokens;
+  for (int i = 0; i < 40; ++i) tokens.push_back(2 + i * 7 % 120);
+  return tokens;
+}
+
+class Gguf : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Gguf, GivesTheBitsOfTheSafetensorsFile) {
+  const GgufModel gguf(GetParam());
+  const ScratchFolder folder;
+  const auto from_gguf =
+      load_model(folder.write(GetParam() + ".F32.gguf", gguf.bytes()), "fp32", 2);
+  const auto original = load_model(gguf.source, "fp32", 2);
+  EXPECT_EQ(from_gguf->source().name(), GetParam());
+  EXPECT_EQ(from_gguf->source().parameters(), original->source().parameters());
+  EXPECT_EQ(all_logits(*from_gguf, some_tokens()), all_logits(*original, some_tokens()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Llama, Gguf,
+                         ::testing::Values("llama_tied", "llama_untied", "llama_single_kv"));
+
+TEST(GgufModels, StoredRowsArePutInOrderWithoutRequantizing) {
+  GgufModel gguf("llama_untied");  // 96 wide: whole blocks of 32
+  gguf.encoding = Encoding::f16;
+  gguf.table = Encoding::q8_0;
+  const ScratchFolder folder;
+  const auto model = load_model(folder.write("m.gguf", gguf.bytes()), "stored", 1);
+  EXPECT_LE(disagreement(all_logits(*model, some_tokens()),
+                         all_logits(*load_model(gguf.source, "fp32", 1), some_tokens())),
+            0.05);
+  EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "");
+}
+
+TEST(GgufModels, UndoingThePermutationWorksOnEveryRowAlignedEncoding) {
+  constexpr std::int64_t kHead = 6;
+  constexpr std::int64_t kCols = 64;
+  base::Random random(3);
+  std::vector<float> values(4 * kHead * kCols);
+  for (float& v : values) v = static_cast<float>(random.normal());
+  for (const precision::EncodingInfo& info : precision::all_encodings()) {
+    if (!info.row_aligned || info.encode == nullptr || info.id == Encoding::int8) continue;
+    const auto wanted = info.encode(values, 4 * kHead, kCols);
+    const auto permuted = info.encode(interleaved(values, kCols, kHead), 4 * kHead, kCols);
+    const auto undone = engine::undo_interleaving(permuted, kHead);
+    EXPECT_TRUE(std::ranges::equal(undone.codes.bytes, wanted.codes.bytes)) << info.name;
+    EXPECT_FALSE(std::ranges::equal(permuted.codes.bytes, wanted.codes.bytes)) << info.name;
+  }
+}
+
+TEST(GgufModels, ATiedHeadIsRecognizedByItsMissingTensor) {
+  const ScratchFolder folder;
+  const GgufModel tied("llama_tied");
+  const auto source = engine::ModelSource::open(folder.write("m.gguf", tied.bytes()));
+  EXPECT_TRUE(source->config().tied_head);
+  const GgufModel untied("llama_untied");
+  EXPECT_FALSE(
+      engine::ModelSource::open(folder.write("u.gguf", untied.bytes()))->config().tied_head);
+}
+
+TEST(GgufModels, VariantsAreRefusedByTheirKey) {
+  const GgufModel gguf("llama_tied");
+  const ScratchFolder folder;
+  const auto refused = [&](const std::string& key, const std::string& message, auto change) {
+    GgufWriter header = gguf.header();
+    change(header);
+    const auto path = folder.write("bad.gguf", gguf.bytes(std::move(header)));
+    expect_error(ErrorCode::bad_data, {"bad.gguf", key, message},
+                 [&] { (void)engine::ModelSource::open(path); });
+  };
+  refused("llama.rope.scaling.type", "linear",
+          [](GgufWriter& h) { h.text("llama.rope.scaling.type", "linear"); });
+  refused("llama.rope.scale_linear", "4",
+          [](GgufWriter& h) { h.number("llama.rope.scale_linear", 4.0F); });
+  refused("llama.expert_count", "experts",
+          [](GgufWriter& h) { h.integer("llama.expert_count", 8); });
+
+  GgufWriter phi;
+  phi.text("general.architecture", "phi3");
+  const auto path = folder.write("phi.gguf", phi.bytes());
+  expect_error(ErrorCode::bad_data, {"phi.gguf", "general.architecture", "phi3", "llama"},
+               [&] { (void)engine::ModelSource::open(path); });
+
+  GgufWriter empty;
+  empty.text("general.architecture", "llama");
+  const auto lacking = folder.write("lacking.gguf", empty.bytes());
+  expect_error(ErrorCode::bad_data, {"lacking.gguf", "llama.", "missing"},
+               [&] { (void)engine::ModelSource::open(lacking); });
+}
+
+}  // namespace
+}  // namespace assay::testing

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/model.h"
+#include "models/write_model.h"
+
+namespace assay::testing {
+
+using engine::TokenId;
+using Tokens = std::vector<TokenId>;
+
+inline precision::Recipe recipe(const std::string& text) {
+  return precision::parse_recipe_argument(text).front();
+}
+
+inline std::unique_ptr<engine::Model> load_model(std::shared_ptr<const engine::ModelSource> source,
+                                                 const std::string& precision, int threads = 1) {
+  precision::Plan plan = engine::make_plan(*source, recipe(precision), {});
+  return std::make_unique<engine::Model>(std::move(source), std::move(plan),
+                                         engine::LoadOptions{.threads = threads, .progress = {}});
+}
+inline std::unique_ptr<engine::Model> load_model(const std::filesystem::path& path,
+                                                 const std::string& precision, int threads = 1) {
+  return load_model(engine::ModelSource::open(path), precision, threads);
+}
+
+/// What the reference computed: tensors of a golden.safetensors.
+class Golden {
+ public:
+  explicit Golden(const std::filesystem::path& file) : file_(files::open_safetensors(file)) {}
+
+  [[nodiscard]] bool has(const std::string& name) const { return file_.find(name) != nullptr; }
+  [[nodiscard]] Tokens tokens(const std::string& name) const { return read<TokenId>(name, "I32"); }
+  [[nodiscard]] std::vector<float> values(const std::string& name) const {
+    return read<float>(name, "F32");
+  }
+
+ private:
+  template <typename T>
+  [[nodiscard]] std::vector<T> read(const std::string& name, const std::string& type) const {
+    const files::StoredTensor* tensor = file_.find(name);
+    if (tensor == nullptr || tensor->type != type) {
+      throw std::runtime_error("golden file has no " + type + " " + name);
+    }
+    std::vector<T> values(tensor->bytes.size() / sizeof(T));
+    std::memcpy(values.data(), tensor->bytes.data(), tensor->bytes.size());
+    return values;
+  }
+
+  files::TensorFile file_;
+};
+
+/// All elements of an f32 matrix, row after row.
+inline std::vector<float> copy(tensor::MatrixView m) {
+  std::vector<float> values;
+  for (std::int64_t r = 0; r < m.rows; ++r) {
+    values.insert(values.end(), m.row<float>(r), m.row<float>(r) + m.cols);
+  }
+  return values;
+}
+
+/// max|a - reference| / max|reference|; infinite where sizes differ or a value is NaN.
+inline double disagreement(std::span<const float> a, std::span<const float> reference) {
+  if (a.size() != reference.size()) return std::numeric_limits<double>::infinity();
+  double difference = 0.0;
+  double largest = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double d = std::abs(static_cast<double>(a[i]) - reference[i]);
+    if (std::isnan(d)) return std::numeric_limits<double>::infinity();
+    difference = std::max(difference, d);
+    largest = std::max(largest, std::abs(static_cast<double>(reference[i])));
+  }
+  return difference / largest;
+}
+
+/// |a - reference| / |reference| in the Euclidean norm.
+inline double relative_error(std::span<const float> a, std::span<const float> reference) {
+  if (a.size() != reference.size()) return std::numeric_limits<double>::infinity();
+  double difference = 0.0;
+  double total = 0.0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const double d = static_cast<double>(a[i]) - reference[i];
+    difference += d * d;
+    total += static_cast<double>(reference[i]) * reference[i];
+  }
+  return std::sqrt(difference / total);
+}
+
+/// Logits at every position of one sequence, by the path that scoring takes.
+inline std::vector<float> all_logits(engine::Model& model, const Tokens& ids) {
+  models::KvCache cache = model.make_cache(1, std::ssize(ids));
+  std::vector<float> logits;
+  model.score({ids, 0}, cache, [&](std::int64_t, std::span<const float> row) {
+    logits.insert(logits.end(), row.begin(), row.end());
+  });
+  return logits;
+}
+
+inline Tokens greedy(engine::Model& model, const Tokens& prompt, std::int64_t count,
+                     bool stop_at_eos = true) {
+  return engine::generate(model, prompt, count, {.stop_at_eos = stop_at_eos});
+}
+
+/// The path in an environment variable, else `fallback`; empty if nothing is there.
+inline std::filesystem::path path_from(const char* variable,
+                                       const std::filesystem::path& fallback = {}) {
+  const char* value = std::getenv(variable);
+  const std::filesystem::path path = value != nullptr ? std::filesystem::path(value) : fallback;
+  std::error_code ignored;
+  return !path.empty() && std::filesystem::exists(path, ignored) ? path : std::filesystem::path();
+}
+inline std::filesystem::path shared_path(const std::string& inside) {
+  const char* root = std::getenv("ASSAY_SHARED");
+  const std::filesystem::path base =
+      root != nullptr ? root : std::filesystem::path(ASSAY_SOURCE_DIR) / ".." / "shared";
+  std::error_code ignored;
+  return std::filesystem::exists(base / inside, ignored) ? base / inside : std::filesystem::path();
+}
+
+}  // namespace assay::testing
