@@ -30,7 +30,7 @@ int run(int argc, char** argv) {
       "First steps:  assay doctor\n"
       "              assay bench -m MODEL --precision bf16,int8,nf4",
       "assay"};
-  program.set_version_flag("--version", std::string(study::kVersion) + " " + study::kGitCommit);
+  program.set_version_flag("--version", fmt::format("{} ({})", study::kVersion, study::kGitCommit));
   program.require_subcommand(1);
   program.fallthrough(false);
   Outcome outcome;

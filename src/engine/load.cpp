@@ -25,7 +25,7 @@ class Loader {
     std::size_t layer = 0;
     for (const WeightSpec& spec : source_.weights().weights) {
       base::check_interrupted();
-      if (progress_) progress_("load " + spec.name, done_ / std::max(total_, 1.0));
+      if (progress_) progress_("load weights", done_ / std::max(total_, 1.0));
       if (spec.matrix) {
         load_layer(spec, plan_.entries.at(layer++));
       } else {
@@ -34,7 +34,6 @@ class Loader {
       }
       done_ += stored_bytes(spec);
     }
-    if (progress_) progress_("loaded", 1.0);
     return std::move(weights_);
   }
 
