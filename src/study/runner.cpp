@@ -54,6 +54,9 @@ void check_only(const Study& study, const std::vector<std::string>& only) {
 
 Json environment_now() {
   Json result = measure::environment();
+  // The child's own record, at its end, takes the place of the rest.
+  result["before"] = {{"clock", result.value("clock", Json())},
+                      {"load_average", result.value("load_average", Json())}};
   result["assay"] = kVersion;
   result["git_commit"] = kGitCommit;
   result["source_hash"] = kSourceHash;

@@ -172,11 +172,11 @@ TEST_F(StudyRun, ContinuesWhereItStopped) {
   EXPECT_EQ(selected[0].id, "fake/ok");
 
   options_.only.clear();
-  run_study(study_, store, options_, events);
+  (void)run_study(study_, store, options_, events);
   EXPECT_EQ(started, (std::vector<std::string>{"crash", "ok2"}));
   EXPECT_EQ(cached, (std::vector<bool>{true, false, false}));
   started.clear();
-  run_study(study_, store, options_, events);
+  (void)run_study(study_, store, options_, events);
   EXPECT_EQ(started, std::vector<std::string>{"crash"}) << "what failed is tried again";
   started.clear();
   options_.rerun = true;
