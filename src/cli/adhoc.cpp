@@ -37,7 +37,7 @@ study::Study adhoc_study(const std::string& name, const AdhocArguments& argument
       study.cells.push_back({.id = source->name() + "/" + recipe.name,
                              .model = std::filesystem::absolute(model).string(),
                              .recipe_name = recipe.name,
-                             .recipe = recipe.canonical(),
+                             .recipe = recipe.spec,
                              .device = arguments.device,
                              .threads = arguments.threads,
                              .fallback = arguments.on_unsupported == "fallback"});

@@ -49,7 +49,7 @@ int run(const EvalArguments& arguments) {
   if (!arguments.baseline.empty()) {
     const auto recipe = precision::parse_recipe_argument(arguments.baseline).front();
     baseline.recipe_name = recipe.name;
-    baseline.recipe = recipe.canonical();
+    baseline.recipe = recipe.spec;
   }
   for (auto& cell : study.cells) {
     for (const auto& text : arguments.tasks) {

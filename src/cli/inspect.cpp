@@ -41,7 +41,8 @@ void print_model(const engine::ModelSource& source) {
       "{} blocks, {} wide, {} heads ({} for keys and values) of {}, {} positions, vocabulary {}\n",
       config.blocks, config.hidden, config.heads, config.kv_heads, config.head_dim,
       config.max_positions, config.vocabulary);
-  for (const auto& [encoding, bytes] : source.bytes_by_encoding().items()) {
+  const Json stored = source.bytes_by_encoding();
+  for (const auto& [encoding, bytes] : stored.items()) {
     fmt::print("  {:<6} {:>10.1f} MB\n", encoding, bytes.get<double>() / 1e6);
   }
   for (const auto& notice : source.weights().notices) fmt::print("note: {}\n", notice);

@@ -108,8 +108,14 @@ void add_memory(Json& metrics, const engine::Model& model) {
 
 std::string batch_prefix(int batch) { return batch > 1 ? fmt::format("b{}", batch) : ""; }
 
+/// How a row is timed: options, and what to tell between iterations.
+struct RowTiming {
+  TimingOptions options;
+  std::function<void(double)> tick;
+};
+
 /// Prompt processing: an empty cache each time, all tokens in one pass.
-BenchRow prompt_row(engine::Model& model, int batch, int length, const TimingOptions& timing,
+BenchRow prompt_row(engine::Model& model, int batch, int length, const RowTiming& timing,
                     TokenStream& stream) {
   const auto tokens = take_batch(stream, batch, length);
   const auto sequences = sequences_of(tokens);
@@ -124,7 +130,8 @@ BenchRow prompt_row(engine::Model& model, int batch, int length, const TimingOpt
   const double tolerance = tolerance_of(model);
   tensor::MatrixView output;
   model.ledger().clear();
-  const Timing samples = time_iterations(timing, [&] { output = pass(); });
+  const Timing samples = time_iterations(
+      timing.options, [&] { output = pass(); }, timing.tick);
   row.reason = reference.difference(output, tolerance);
   row.metrics["tokens_per_second"] = samples.rate(double(batch) * length, "tokens/s");
   row.metrics["ttft"] = samples.latency(1.0, "ms");
@@ -135,7 +142,7 @@ BenchRow prompt_row(engine::Model& model, int batch, int length, const TimingOpt
 /// Token generation: `count` single-token steps behind `depth` cached positions. The tokens are
 /// given, not sampled, so that every iteration and the verification pass do the same work.
 BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
-                      const TimingOptions& timing, TokenStream& stream) {
+                      const RowTiming& timing, TokenStream& stream) {
   const auto prefix = take_batch(stream, batch, std::max(depth, 1));
   const auto tokens = take_batch(stream, batch, count);
   auto cache = model.make_cache(batch, std::max(depth, 1) + count);
@@ -160,7 +167,8 @@ BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
   const double tolerance = tolerance_of(model);
   tensor::MatrixView output;
   model.ledger().clear();
-  const Timing samples = time_iterations(timing, [&] { output = steps(); });
+  const Timing samples = time_iterations(
+      timing.options, [&] { output = steps(); }, timing.tick);
   row.reason = reference.difference(output, tolerance);
   row.metrics["tokens_per_second"] = samples.rate(double(batch) * count, "tokens/s");
   row.metrics["tpot"] = samples.latency(count, "ms");
@@ -168,7 +176,7 @@ BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
   return row;
 }
 
-BenchRow encoder_row(engine::Model& model, int batch, int length, const TimingOptions& timing,
+BenchRow encoder_row(engine::Model& model, int batch, int length, const RowTiming& timing,
                      TokenStream& stream) {
   const auto tokens = take_batch(stream, batch, length);
   const auto sequences = sequences_of(tokens);
@@ -180,12 +188,20 @@ BenchRow encoder_row(engine::Model& model, int batch, int length, const TimingOp
   const double tolerance = tolerance_of(model);
   tensor::MatrixView output;
   model.ledger().clear();
-  const Timing samples = time_iterations(timing, [&] { output = pass(); });
+  const Timing samples = time_iterations(
+      timing.options, [&] { output = pass(); }, timing.tick);
   row.reason = reference.difference(output, tolerance);
   row.metrics["latency"] = samples.latency(batch, "ms");
   row.metrics["samples_per_second"] = samples.rate(batch, "samples/s");
   row.samples = samples.seconds;
   return row;
+}
+
+RowTiming row_timing(const TimingOptions& options, const std::string& stage,
+                     const base::ProgressSink& progress) {
+  if (!progress) return {options, {}};
+  progress(stage, 0.0);
+  return {options, [&progress, stage](double fraction) { progress(stage, fraction); }};
 }
 
 void check_length(const engine::Model& model, std::int64_t positions) {
@@ -200,9 +216,8 @@ void check_length(const engine::Model& model, std::int64_t positions) {
 void bench_decoder(engine::Model& model, const DecoderWorkload& workload, TokenSequences data,
                    const base::ProgressSink& progress, const RowSink& sink) {
   const auto run = [&](const std::string& stage, auto&& make_row) {
-    if (progress) progress(stage, 0.0);
     TokenStream stream(data, model.config().vocabulary, workload.seed);
-    BenchRow row = make_row(stream);
+    BenchRow row = make_row(stream, row_timing(workload.timing, stage, progress));
     add_memory(row.metrics, model);
     sink(std::move(row));
   };
@@ -210,17 +225,18 @@ void bench_decoder(engine::Model& model, const DecoderWorkload& workload, TokenS
     for (const int length : workload.prompt) {
       if (length == 0) continue;
       check_length(model, length);
-      run(fmt::format("prompt {}", length), [&](TokenStream& stream) {
-        return prompt_row(model, batch, length, workload.timing, stream);
+      run(fmt::format("prompt {}", length), [&](TokenStream& stream, const RowTiming& timing) {
+        return prompt_row(model, batch, length, timing, stream);
       });
     }
     for (const int count : workload.generate) {
       for (const int depth : workload.depth) {
         if (count == 0) continue;
         check_length(model, std::int64_t{count} + depth);
-        run(fmt::format("generate {} at depth {}", count, depth), [&](TokenStream& stream) {
-          return generate_row(model, batch, count, depth, workload.timing, stream);
-        });
+        run(fmt::format("generate {} at depth {}", count, depth),
+            [&](TokenStream& stream, const RowTiming& timing) {
+              return generate_row(model, batch, count, depth, timing, stream);
+            });
       }
     }
   }
@@ -231,9 +247,10 @@ void bench_encoder(engine::Model& model, const EncoderWorkload& workload, TokenS
   for (const int batch : workload.batch) {
     for (const int length : workload.sequence) {
       check_length(model, length);
-      if (progress) progress(fmt::format("batch {} x {} tokens", batch, length), 0.0);
+      const auto timing =
+          row_timing(workload.timing, fmt::format("batch {} x {} tokens", batch, length), progress);
       TokenStream stream(data, model.config().vocabulary, workload.seed);
-      BenchRow row = encoder_row(model, batch, length, workload.timing, stream);
+      BenchRow row = encoder_row(model, batch, length, timing, stream);
       add_memory(row.metrics, model);
       sink(std::move(row));
     }

@@ -31,9 +31,12 @@ struct Timing {
   [[nodiscard]] Json rate(double work, const std::string& unit) const;
 };
 
-/// Calls `iteration()` as the options say; asks for interrupts between iterations.
+/// Calls `iteration()` as the options say; asks for interrupts between iterations. `tick`, if
+/// given, is called about once a second between iterations with the fraction done: a sign of life
+/// that costs the measured work nothing.
 [[nodiscard]] Timing time_iterations(const TimingOptions& options,
-                                     const std::function<void()>& iteration);
+                                     const std::function<void()>& iteration,
+                                     const std::function<void(double)>& tick = {});
 
 /// Decoder workload: each prompt length, and each generated length at each depth, for each batch;
 /// rows are named as llama-bench does (pp512, tg128, tg128@d512); a batch above 1 adds "b4".

@@ -27,12 +27,29 @@ Json describe(std::vector<double> values, const std::string& unit) {
           {"ci95", {interval.low, interval.high}}, {"n", values.size()}};
 }
 
-int warm_up(const TimingOptions& options, const std::function<void()>& iteration) {
+/// Says that work goes on, at most once a second.
+class Ticker {
+ public:
+  explicit Ticker(const std::function<void(double)>& tick) : tick_(tick) {}
+  void operator()(double fraction) {
+    const auto now = std::chrono::steady_clock::now();
+    if (!tick_ || now - last_ < std::chrono::seconds(1)) return;
+    last_ = now;
+    tick_(std::min(fraction, 1.0));
+  }
+
+ private:
+  const std::function<void(double)>& tick_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+int warm_up(const TimingOptions& options, const std::function<void()>& iteration, Ticker& tick) {
   double last = 0.0;
   int done = 0;
   while (done < 4 * options.warmup) {
     base::check_interrupted();
     const double now = seconds_of(iteration);
+    tick(0.0);
     const bool steady = last > 0.0 && std::abs(now - last) <= kSteady * last;
     last = now;
     if (++done >= options.warmup && (steady || options.warmup <= 1)) break;
@@ -55,15 +72,20 @@ Json Timing::rate(double work, const std::string& unit) const {
   return describe(std::move(values), unit);
 }
 
-Timing time_iterations(const TimingOptions& options, const std::function<void()>& iteration) {
+Timing time_iterations(const TimingOptions& options, const std::function<void()>& iteration,
+                       const std::function<void(double)>& tick_sink) {
   Timing timing;
-  timing.warmup = warm_up(options, iteration);
+  Ticker tick(tick_sink);
+  timing.warmup = warm_up(options, iteration, tick);
   double total = 0.0;
   while (static_cast<int>(timing.seconds.size()) < options.iterations ||
          total < options.min_seconds) {
     base::check_interrupted();
     timing.seconds.push_back(seconds_of(iteration));
     total += timing.seconds.back();
+    const double by_count = double(timing.seconds.size()) / std::max(1, options.iterations);
+    const double by_time = options.min_seconds > 0 ? total / options.min_seconds : 1.0;
+    tick(std::min(by_count, by_time));
   }
   return timing;
 }

@@ -181,7 +181,9 @@ Json Recipe::canonical() const {
   return json;
 }
 
-Recipe parse_recipe(const std::string& name, const Json& value, const std::string& where) {
+namespace {
+
+Recipe read_recipe(const std::string& name, const Json& value, const std::string& where) {
   Recipe recipe;
   recipe.name = name;
   if (value.is_string()) {
@@ -204,6 +206,14 @@ Recipe parse_recipe(const std::string& name, const Json& value, const std::strin
   }
   read_wide_keys(value, recipe, where);
   if (value.contains("rules")) read_rules(value.at("rules"), recipe, where);
+  return recipe;
+}
+
+}  // namespace
+
+Recipe parse_recipe(const std::string& name, const Json& value, const std::string& where) {
+  Recipe recipe = read_recipe(name, value, where);
+  recipe.spec = value;
   return recipe;
 }
 

@@ -66,6 +66,7 @@ struct Rule {
 /// Which layer gets which precision: a default and ordered rules; the last match wins.
 struct Recipe {
   std::string name;
+  Json spec;  ///< what parse_recipe read: reading it again gives this recipe
   Precision default_precision;
   std::vector<Rule> rules;
   std::optional<tensor::DType> sixteen_bit;  ///< bf16 or fp16; none: `auto`, resolved by device

@@ -91,6 +91,7 @@ class Block {
   [[nodiscard]] std::string speedup(const CellFacts& cell);
   [[nodiscard]] Grid main_grid();
   [[nodiscard]] Grid speed_grid() const;
+  [[nodiscard]] Grid memory_grid() const;
   [[nodiscard]] std::string kernels() const;
   [[nodiscard]] std::string shown(const Grid& grid) const {
     return markdown_ ? grid.markdown() : grid.plain();
@@ -177,6 +178,42 @@ Grid Block::speed_grid() const {
   return grid;
 }
 
+/// Peak resident memory of the cell's process while it was timed; empty where nothing was.
+std::string peak_memory_text(const study::StoredCell& cell) {
+  double peak = 0.0;
+  for (const Json& row : cell.rows) {
+    const Json metric = row.value("metrics", Json::object()).value("peak_host_memory", Json());
+    if (metric.is_object()) peak = std::max(peak, metric.value("value", 0.0));
+  }
+  return peak > 0.0 ? bytes_text(peak) : std::string();
+}
+
+Json weight_bytes_of(const study::StoredCell& cell) {
+  return cell.plan.is_object() ? cell.plan.value("weight_bytes", Json::object()) : Json::object();
+}
+
+/// Where the bytes are: peak memory, and weights in memory by encoding.
+Grid Block::memory_grid() const {
+  std::vector<std::string> encodings;
+  for (const CellFacts& cell : model_.cells) {
+    const Json bytes = weight_bytes_of(*cell.cell);
+    for (const auto& entry : bytes.items()) add_once(encodings, entry.key());
+  }
+  Grid grid;
+  grid.columns = {{"recipe"}, {"peak memory", true}};
+  for (const auto& name : encodings) grid.columns.push_back({"weights in " + name, true});
+  if (encodings.empty()) return grid;
+  for (const CellFacts& cell : model_.cells) {
+    const Json bytes = weight_bytes_of(*cell.cell);
+    auto& texts = grid.lines.emplace_back(
+        std::vector<std::string>{cell.recipe, peak_memory_text(*cell.cell)});
+    for (const auto& name : encodings) {
+      texts.push_back(bytes.contains(name) ? bytes_text(bytes[name].get<double>()) : "");
+    }
+  }
+  return grid.compact();
+}
+
 /// What executed, per cell, from its first row: for --verbose.
 std::string Block::kernels() const {
   Grid grid;
@@ -204,6 +241,7 @@ std::string Block::text(bool verbose) {
   if (const Grid speeds = speed_grid(); !speeds.lines.empty()) {
     result += "\n" + shown(speeds);
   }
+  if (const Grid memory = memory_grid(); !memory.lines.empty()) result += "\n" + shown(memory);
   const std::string notes = notes_.lines(markdown_);
   if (!notes.empty()) result += (markdown_ ? "\n" : "") + notes;
   return result + (verbose ? kernels() : "");

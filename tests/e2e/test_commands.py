@@ -17,7 +17,7 @@ class Help(Case):
     def test_every_command_shows_an_example(self):
         for command in COMMANDS:
             run = self.run_ok(*command, "--help")
-            self.assertIn("Example: assay " + command[0], run.out)
+            self.assertRegex(run.out, f"Example: .*assay {command[0]}")
 
     def test_unknown_option_is_a_usage_error(self):
         self.assertEqual(Run(["bench", "--no-such"]).code, 2)
@@ -63,8 +63,10 @@ class Bench(Case):
         run = self.run_ok("bench", "-m", SMALL_DECODER, *BENCH, "-o", "json", "--store", self.store,
                           "--precision", "fp32,int8", env={"ASSAY_CPU_ISA": "portable"})
         for row in run.json()["rows"]:
-            for entry in row["executed"]:
-                self.assertIn("portable", entry["kernel"])
+            kernels = {e["kernel"] for e in row["executed"] if e["kernel"].startswith("linear")}
+            self.assertTrue(kernels)
+            for kernel in kernels:
+                self.assertTrue(kernel.endswith("_portable"), kernel)
 
     def test_unknown_instruction_set(self):
         line = self.run_error(2, "bench", "-m", SMALL_DECODER, env={"ASSAY_CPU_ISA": "avx9"})
