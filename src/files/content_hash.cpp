@@ -82,7 +82,7 @@ std::string content_hash(const fs::path& file, const base::ProgressSink& progres
   const struct stat before = source.status();
   const HashCache cache;
   if (auto known = cache.find(before)) return *known;
-  const std::string digest = source.digest(static_cast<std::uint64_t>(before.st_size), progress);
+  std::string digest = source.digest(static_cast<std::uint64_t>(before.st_size), progress);
   if (!same(before, source.status())) {
     fail(ErrorCode::io, "{}: changed while it was read; run again when it is complete",
          shown(file));
