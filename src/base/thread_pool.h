@@ -26,9 +26,12 @@ class ThreadPool {
   /// The body is taken by reference and never allocated.
   template <typename Body>
   void parallel_for(std::int64_t count, const Body& body) {
-    run(count, [](const void* f, int thread, std::int64_t begin, std::int64_t end) {
-      (*static_cast<const Body*>(f))(thread, begin, end);
-    }, &body);
+    run(
+        count,
+        [](const void* f, int thread, std::int64_t begin, std::int64_t end) {
+          (*static_cast<const Body*>(f))(thread, begin, end);
+        },
+        &body);
   }
 
  private:

@@ -33,7 +33,8 @@ void reset_peak_allocation() noexcept { peak_bytes.store(current_bytes.load()); 
 
 Buffer::Buffer(std::size_t bytes, bool zero) : size_(bytes) {
   if (bytes == 0) return;
-  if (bytes > SIZE_MAX - kAlignment) fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
+  if (bytes > SIZE_MAX - kAlignment)
+    fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
   data_ = static_cast<std::byte*>(
       ::operator new(padded(bytes), std::align_val_t(kAlignment), std::nothrow));
   if (data_ == nullptr) fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);

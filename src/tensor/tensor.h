@@ -72,8 +72,7 @@ struct MatrixView {
     return static_cast<T*>(data) + r * stride;
   }
   [[nodiscard]] std::byte* row_bytes(std::int64_t r) const {
-    return static_cast<std::byte*>(data) +
-           static_cast<std::size_t>(r * stride) * size_of(type);
+    return static_cast<std::byte*>(data) + static_cast<std::size_t>(r * stride) * size_of(type);
   }
   /// Rows [begin, begin + count).
   [[nodiscard]] MatrixView slice(std::int64_t begin, std::int64_t count) const {

@@ -8,8 +8,8 @@
 
 namespace assay::kernels::cpu {
 
-// Row-wise operations. Every one computes in f32 and rounds once to the type of its output; rows are
-// split over the pool; a row's result does not depend on the other rows or on the thread count.
+// Row-wise operations. Every one computes in f32 and rounds once to the type of its output; rows
+// are split over the pool; a row's result does not depend on the other rows or on the thread count.
 
 /// y = x / sqrt(mean(x^2) + eps) * weight.
 void rms_norm(tensor::MatrixView x, std::span<const float> weight, float eps, tensor::MatrixView y,
@@ -30,7 +30,8 @@ void gated_product(UnaryFunction function, tensor::MatrixView gate, tensor::Matr
 /// Rotates each head of x[rows, heads * head_dim] in place: halves (i, i + head_dim/2), angle
 /// position * inverse_frequency[i] in f32; `positions` has one entry per row.
 void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
-          std::span<const float> inverse_frequencies, std::int64_t head_dim, base::ThreadPool& pool);
+          std::span<const float> inverse_frequencies, std::int64_t head_dim,
+          base::ThreadPool& pool);
 
 /// Keys and values of one sequence: row j is position j; rows of kv_heads * head_dim elements.
 struct AttentionSequence {

@@ -37,22 +37,22 @@ struct LinearCall {
   const PackedWeight& weight;
   tensor::MatrixView x;
   tensor::MatrixView y;
-  std::span<const float> bias;      ///< n values or empty
-  float threshold = 0.0F;           ///< int8_dynamic: outlier threshold, 0 = none
+  std::span<const float> bias;  ///< n values or empty
+  float threshold = 0.0F;       ///< int8_dynamic: outlier threshold, 0 = none
   base::ThreadPool& pool;
   Workspace& workspace;
-  std::int64_t outlier_columns = 0; ///< out: how many this call found
+  std::int64_t outlier_columns = 0;  ///< out: how many this call found
 };
 
-/// A row of the kernel table. run() and lookup() return the identity that their own code was compiled
-/// with: that is what the ledger records.
+/// A row of the kernel table. run() and lookup() return the identity that their own code was
+/// compiled with: that is what the ledger records.
 struct LinearKernel {
   precision::KernelIdentity identity;
   precision::KernelIdentity lookup_identity;
   /// Pure function of shapes, types and CPU; on false `why` (if not null) says what is missing.
   bool (*supports)(const LinearProblem& problem, const CpuFeatures& cpu, std::string* why);
-  /// Throws numeric when a weight or scale is NaN or infinite. Weights of another float type than the
-  /// kernel's are not converted here: the encoding is that of `weight`.
+  /// Throws numeric when a weight or scale is NaN or infinite. Weights of another float type than
+  /// the kernel's are not converted here: the encoding is that of `weight`.
   PackedWeight (*pack)(const precision::EncodedTensor& weight, base::ThreadPool& pool);
   precision::KernelIdentity (*run)(LinearCall& call);
   /// Rows `ids` of the dequantized weight into y (one row per id), rounded to y's type.
