@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "report/layout.h"
 #include "report/report.h"
@@ -12,6 +13,8 @@ namespace {
 
 /// Speed columns of the main table; a second table shows all tests where there are more.
 constexpr std::size_t kMostSpeedColumns = 3;
+/// Load per core from which a machine counts as busy: the study itself adds one at most.
+constexpr double kBusyLoad = 1.5;
 constexpr const char* kNothing = "—";
 
 void add_once(std::vector<std::string>& list, const std::string& text) {
@@ -264,6 +267,31 @@ std::string mixed_environments(const std::vector<study::StoredCell>& cells) {
   return text + "\n";
 }
 
+/// One-minute load before a cell; the cell before it leaves its own threads in there.
+double load_before(const study::StoredCell& cell) {
+  if (!cell.environment.is_object() || !cell.environment.contains("before")) return 0;
+  const Json load = cell.environment.at("before").value("load_average", Json());
+  return load.is_string() ? std::strtod(load.get<std::string>().c_str(), nullptr) : 0;
+}
+
+/// A machine that does other work meanwhile measures that work too.
+std::string busy_machine(const std::vector<study::StoredCell>& cells) {
+  std::size_t busy = 0;
+  double most = 0;
+  int cores = 0;
+  for (const auto& cell : cells) {
+    cores = cell.environment.is_object() ? cell.environment.value("cores", 0) : 0;
+    if (cores == 0 || load_before(cell) <= kBusyLoad * cores) continue;
+    ++busy;
+    most = std::max(most, load_before(cell));
+  }
+  if (busy == 0) return {};
+  return fmt::format(
+      "the machine was busy: {} of {} cells began at a load of up to {:.1f}; their "
+      "speeds are too low, measure again when it is idle\n",
+      busy, cells.size(), most);
+}
+
 }  // namespace
 
 std::string table(const std::vector<study::StoredCell>& cells, bool markdown, bool verbose) {
@@ -271,8 +299,8 @@ std::string table(const std::vector<study::StoredCell>& cells, bool markdown, bo
   for (const ModelFacts& model : gather(cells)) {
     result += (result.empty() ? "" : "\n") + Block(model, markdown).text(verbose);
   }
-  const std::string mixed = mixed_environments(cells);
-  return result + (mixed.empty() ? "" : "\n" + mixed);
+  const std::string warnings = mixed_environments(cells) + busy_machine(cells);
+  return result + (warnings.empty() ? "" : "\n" + warnings);
 }
 
 }  // namespace assay::report

@@ -250,6 +250,17 @@ TEST(Table, DifferentMachinesAreNamed) {
   EXPECT_FALSE(document(example()).contains("environments"));
 }
 
+TEST(Table, ABusyMachineIsMarked) {
+  auto cells = example();
+  cells.resize(2);
+  cells[0].environment["cores"] = 2;
+  cells[0].environment["before"] = {{"load_average", "2.10 1.00 0.50 3/99 1"}};
+  EXPECT_EQ(table(cells, false).find("busy"), std::string::npos) << "that is the study's own";
+  cells[0].environment["before"] = {{"load_average", "3.40 1.00 0.50 3/99 1"}};
+  EXPECT_NE(table(cells, false).find("busy: 1 of 2 cells began at a load of up to 3.4"),
+            std::string::npos);
+}
+
 TEST(Answer, IsTheFastestThatIsCloseEnough) {
   EXPECT_EQ(
       answer(example()),
