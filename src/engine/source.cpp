@@ -12,6 +12,9 @@ namespace {
 
 using precision::Encoding;
 
+/// A config.json is a few kilobytes; a hostile one must not cost `inspect` its memory.
+constexpr std::size_t kMostConfigBytes = std::size_t{1} << 20;
+
 /// "SmolLM2-135M-Instruct" from "SmolLM2-135M-Instruct.Q4_1.gguf". Names in the metadata of files
 /// are those of the model they were made from, so the path has the word.
 std::string name_of_file(std::filesystem::path file) {
@@ -58,9 +61,10 @@ std::shared_ptr<const ModelSource> ModelSource::open(const std::filesystem::path
   source->tensors_ =
       std::make_shared<const files::TensorFile>(files::open_tensor_file(source->files_.weights));
   const bool gguf = source->tensors_->format() == "gguf";
-  source->config_ = gguf ? models::config_from_gguf(*source->tensors_)
-                         : models::config_from_json(base::read_json(source->files_.config),
-                                                    source->files_.config.string());
+  source->config_ =
+      gguf ? models::config_from_gguf(*source->tensors_)
+           : models::config_from_json(base::read_json(source->files_.config, kMostConfigBytes),
+                                      source->files_.config.string());
   source->weights_ = models::map_weights(source->config_, *source->tensors_);
   source->name_ = base::printable(gguf ? name_of_file(source->files_.weights)
                                        : name_of_folder(source->files_.weights.parent_path()));

@@ -45,7 +45,9 @@ TEST(ThreadPool, PartsAreContiguousEqualAndComplete) {
       });
       for (const auto& hit : hits) EXPECT_EQ(hit, 1);
       EXPECT_EQ(calls, std::min<std::int64_t>(count, threads));
-      if (count > 0) EXPECT_LE(largest - smallest, 1);
+      if (count > 0) {
+        EXPECT_LE(largest - smallest, 1);
+      }
     }
   }
 }
