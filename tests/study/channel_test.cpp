@@ -199,7 +199,7 @@ TEST(Child, OneThatCannotStartIsAnError) {
 TEST(Child, ExecutableIsOursUnlessForced) {
   EXPECT_EQ(executable_path(), "/proc/self/exe");
   ::unsetenv("ASSAY_EXECUTABLE");
-  EXPECT_NE(executable_path().find("test_study"), std::string::npos) << executable_path();
+  EXPECT_EQ(executable_path(), std::filesystem::read_symlink("/proc/self/exe").string());
   ::setenv("ASSAY_EXECUTABLE", "/proc/self/exe", 1);
 }
 
