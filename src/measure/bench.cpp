@@ -94,8 +94,8 @@ std::vector<engine::Sequence> sequences_of(const std::vector<std::vector<TokenId
 }
 
 std::vector<std::vector<TokenId>> take_batch(TokenStream& stream, int batch, int length) {
-  std::vector<std::vector<TokenId>> tokens;
-  for (int i = 0; i < batch; ++i) tokens.push_back(stream.take(length));
+  std::vector<std::vector<TokenId>> tokens(static_cast<std::size_t>(batch));
+  for (auto& sequence : tokens) sequence = stream.take(length);
   return tokens;
 }
 
@@ -114,6 +114,28 @@ struct RowTiming {
   std::function<void(double)> tick;
 };
 
+/// An untimed pass, then the timed ones: every output of those is held against it. The ledger holds
+/// what ran behind the untimed pass.
+Timing measured(engine::Model& model, const RowTiming& timing,
+                const std::function<tensor::MatrixView()>& pass, BenchRow& row) {
+  Reference reference;
+  reference.keep(pass());
+  const double tolerance = tolerance_of(model);
+  tensor::MatrixView output;
+  model.ledger().clear();
+  Timing samples =
+      time_iterations(timing.options, {.iteration = [&] { output = pass(); },
+                                       .after =
+                                           [&] {
+                                             if (row.reason.empty()) {
+                                               row.reason = reference.difference(output, tolerance);
+                                             }
+                                           },
+                                       .tick = timing.tick});
+  row.samples = samples.seconds;
+  return samples;
+}
+
 /// Prompt processing: an empty cache each time, all tokens in one pass.
 BenchRow prompt_row(engine::Model& model, int batch, int length, const RowTiming& timing,
                     TokenStream& stream) {
@@ -124,18 +146,10 @@ BenchRow prompt_row(engine::Model& model, int batch, int length, const RowTiming
     for (int slot = 0; slot < batch; ++slot) cache.truncate(slot, 0);
     return model.decode(sequences, cache);
   };
-  Reference reference;
-  reference.keep(pass());
   BenchRow row{.test = fmt::format("{}pp{}", batch_prefix(batch), length)};
-  const double tolerance = tolerance_of(model);
-  tensor::MatrixView output;
-  model.ledger().clear();
-  const Timing samples = time_iterations(
-      timing.options, [&] { output = pass(); }, timing.tick);
-  row.reason = reference.difference(output, tolerance);
+  const Timing samples = measured(model, timing, pass, row);
   row.metrics["tokens_per_second"] = samples.rate(double(batch) * length, "tokens/s");
   row.metrics["ttft"] = samples.latency(1.0, "ms");
-  row.samples = samples.seconds;
   return row;
 }
 
@@ -160,19 +174,11 @@ BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
     }
     return output;
   };
-  Reference reference;
-  reference.keep(steps());
   BenchRow row{.test = fmt::format("{}tg{}", batch_prefix(batch), count)};
   if (depth > 0) row.test += fmt::format("@d{}", depth);
-  const double tolerance = tolerance_of(model);
-  tensor::MatrixView output;
-  model.ledger().clear();
-  const Timing samples = time_iterations(
-      timing.options, [&] { output = steps(); }, timing.tick);
-  row.reason = reference.difference(output, tolerance);
+  const Timing samples = measured(model, timing, steps, row);
   row.metrics["tokens_per_second"] = samples.rate(double(batch) * count, "tokens/s");
   row.metrics["tpot"] = samples.latency(count, "ms");
-  row.samples = samples.seconds;
   return row;
 }
 
@@ -182,18 +188,10 @@ BenchRow encoder_row(engine::Model& model, int batch, int length, const RowTimin
   const auto sequences = sequences_of(tokens);
   const bool labels = model.config().head == models::HeadKind::classifier;
   const auto pass = [&] { return labels ? model.classify(sequences) : model.embed(sequences); };
-  Reference reference;
-  reference.keep(pass());
   BenchRow row{.test = fmt::format("b{}s{}", batch, length)};
-  const double tolerance = tolerance_of(model);
-  tensor::MatrixView output;
-  model.ledger().clear();
-  const Timing samples = time_iterations(
-      timing.options, [&] { output = pass(); }, timing.tick);
-  row.reason = reference.difference(output, tolerance);
+  const Timing samples = measured(model, timing, pass, row);
   row.metrics["latency"] = samples.latency(batch, "ms");
   row.metrics["samples_per_second"] = samples.rate(batch, "samples/s");
-  row.samples = samples.seconds;
   return row;
 }
 

@@ -31,12 +31,15 @@ struct Timing {
   [[nodiscard]] Json rate(double work, const std::string& unit) const;
 };
 
-/// Calls `iteration()` as the options say; asks for interrupts between iterations. `tick`, if
-/// given, is called about once a second between iterations with the fraction done: a sign of life
-/// that costs the measured work nothing.
-[[nodiscard]] Timing time_iterations(const TimingOptions& options,
-                                     const std::function<void()>& iteration,
-                                     const std::function<void(double)>& tick = {});
+/// What is timed, and what happens between iterations, outside of the timed stretch.
+struct TimedWork {
+  std::function<void()> iteration;
+  std::function<void()> after = {};       ///< after every timed iteration: checks its output
+  std::function<void(double)> tick = {};  ///< about once a second, with the fraction done
+};
+
+/// Calls the work as the options say; asks for interrupts between iterations.
+[[nodiscard]] Timing time_iterations(const TimingOptions& options, const TimedWork& work);
 
 /// Decoder workload: each prompt length, and each generated length at each depth, for each batch;
 /// rows are named as llama-bench does (pp512, tg128, tg128@d512); a batch above 1 adds "b4".

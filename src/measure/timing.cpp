@@ -72,16 +72,16 @@ Json Timing::rate(double work, const std::string& unit) const {
   return describe(std::move(values), unit);
 }
 
-Timing time_iterations(const TimingOptions& options, const std::function<void()>& iteration,
-                       const std::function<void(double)>& tick_sink) {
+Timing time_iterations(const TimingOptions& options, const TimedWork& work) {
   Timing timing;
-  Ticker tick(tick_sink);
-  timing.warmup = warm_up(options, iteration, tick);
+  Ticker tick(work.tick);
+  timing.warmup = warm_up(options, work.iteration, tick);
   double total = 0.0;
   while (static_cast<int>(timing.seconds.size()) < options.iterations ||
          total < options.min_seconds) {
     base::check_interrupted();
-    timing.seconds.push_back(seconds_of(iteration));
+    timing.seconds.push_back(seconds_of(work.iteration));
+    if (work.after) work.after();
     total += timing.seconds.back();
     const double by_count = double(timing.seconds.size()) / std::max(1, options.iterations);
     const double by_time = options.min_seconds > 0 ? total / options.min_seconds : 1.0;

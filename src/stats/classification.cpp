@@ -31,16 +31,21 @@ void ConfusionMatrix::check(int c) const {
   if (c < 0 || c >= classes_) fail(ErrorCode::internal, "class {} of {}", c, classes_);
 }
 
+std::size_t ConfusionMatrix::index(int expected, int predicted) const {
+  return static_cast<std::size_t>(expected) * static_cast<std::size_t>(classes_) +
+         static_cast<std::size_t>(predicted);
+}
+
 void ConfusionMatrix::add(int expected, int predicted) {
   check(expected);
   check(predicted);
-  ++counts_[static_cast<std::size_t>(expected * classes_ + predicted)];
+  ++counts_[index(expected, predicted)];
 }
 
 std::int64_t ConfusionMatrix::count(int expected, int predicted) const {
   check(expected);
   check(predicted);
-  return counts_[static_cast<std::size_t>(expected * classes_ + predicted)];
+  return counts_[index(expected, predicted)];
 }
 
 std::int64_t ConfusionMatrix::total() const noexcept {

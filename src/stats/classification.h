@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -33,6 +34,7 @@ class ConfusionMatrix {
   [[nodiscard]] std::int64_t expected_count(int c) const;
   [[nodiscard]] std::int64_t predicted_count(int c) const;
   void check(int c) const;
+  [[nodiscard]] std::size_t index(int expected, int predicted) const;
 
   int classes_;
   std::vector<std::int64_t> counts_;

@@ -49,6 +49,17 @@ std::span<const float> BaselineProcess::next() {
   return {reinterpret_cast<const float*>(frame_.data()), frame_.size() / sizeof(float)};
 }
 
+void BaselineProcess::check_proved() {
+  if (!read_frame(child_->output(), frame_)) {
+    fail(ErrorCode::internal, "the baseline's process ended before it said what it ran");
+  }
+  const std::string_view text(reinterpret_cast<const char*>(frame_.data()), frame_.size());
+  const auto difference = base::parse_json(text, "baseline").at("difference").get<std::string>();
+  if (!difference.empty()) {
+    fail(ErrorCode::internal, "the baseline did not run what was planned: {}", difference);
+  }
+}
+
 void run_baseline(const Json& spec, int fd) {
   try {
     const Json& task = spec.at("task");
@@ -64,6 +75,7 @@ void run_baseline(const Json& spec, int fd) {
     tasks::stream_outputs(model, inputs, [fd](std::span<const float> output) {
       write_frame(fd, output.data(), output.size_bytes());
     });
+    write_json(fd, {{"difference", precision::compare(model.plan(), model.ledger())}});
   } catch (const std::exception& error) {
     write_json(fd, {{"error", error.what()}});
   }

@@ -18,6 +18,8 @@ class BaselineProcess : public tasks::BaselineOutputs {
   BaselineProcess(const Cell& cell, const Json& task);
   [[nodiscard]] const tasks::FidelityInputs& inputs() const { return inputs_; }
   [[nodiscard]] std::span<const float> next() override;
+  /// After the last output: internal error unless the baseline ran what its plan says.
+  void check_proved();
 
  private:
   std::unique_ptr<Child> child_;

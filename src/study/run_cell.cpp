@@ -154,7 +154,9 @@ tasks::TaskResult CellRun::fidelity(const Json& task, const tasks::TaskOptions& 
     return result;
   }
   BaselineProcess baseline(cell_, task);
-  return tasks::run_fidelity(*model_, baseline.inputs(), baseline, options);
+  auto result = tasks::run_fidelity(*model_, baseline.inputs(), baseline, options);
+  baseline.check_proved();
+  return result;
 }
 
 void CellRun::run_task(const Json& task) {

@@ -23,14 +23,18 @@ TEST(Timing, RateAndLatencyOfKnownSamples) {
 
 TEST(Timing, RunsWarmUpsAndIterationsAsAsked) {
   int calls = 0;
-  const Timing timing = time_iterations({.warmup = 1, .iterations = 4}, [&] { ++calls; });
+  int checks = 0;
+  const Timing timing = time_iterations(
+      {.warmup = 1, .iterations = 4}, {.iteration = [&] { ++calls; }, .after = [&] { ++checks; }});
   EXPECT_EQ(timing.seconds.size(), 4U);
   EXPECT_EQ(calls, 4 + timing.warmup);
+  EXPECT_EQ(checks, 4);
   EXPECT_GE(timing.warmup, 1);
 }
 
 TEST(Timing, GoesOnUntilTheTimeIsReached) {
-  const Timing timing = time_iterations({.warmup = 0, .iterations = 1, .min_seconds = 0.02}, [] {});
+  const Timing timing =
+      time_iterations({.warmup = 0, .iterations = 1, .min_seconds = 0.02}, {.iteration = [] {}});
   double total = 0.0;
   for (const double s : timing.seconds) total += s;
   EXPECT_GE(total, 0.02);

@@ -1,5 +1,7 @@
 #include "precision/encodings/q4_1.h"
 
+#include <cmath>
+
 #include "precision/constants.h"
 
 namespace assay::precision {
@@ -14,7 +16,8 @@ void encode_block(std::span<const float> block, std::byte* out) {
   const float d = (*high - m) / 15.0F;
   const float inverse = d == 0.0F ? 0.0F : 1.0F / d;
   const auto code = [&](float v) {
-    return std::min(15, static_cast<int>((v - m) * inverse + 0.5F));
+    // Never negative, so cutting after the addition is what ggml does; floor says so.
+    return std::min(15, static_cast<int>(std::floor((v - m) * inverse + 0.5F)));
   };
   store(out, finite_half(d));
   store(out + 2, finite_half(m));
