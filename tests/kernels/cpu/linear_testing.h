@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <random>
 #include <string>
 #include <utility>
@@ -77,6 +79,14 @@ inline Values values_of(const tensor::Matrix& m) {
   return values;
 }
 
+/// A pool of so many threads, kept.
+inline base::ThreadPool& pool_of(int threads) {
+  static std::map<int, std::unique_ptr<base::ThreadPool>> pools;
+  std::unique_ptr<base::ThreadPool>& pool = pools[threads];
+  if (pool == nullptr) pool = std::make_unique<base::ThreadPool>(threads);
+  return *pool;
+}
+
 /// How a kernel is called; m rows of x.
 struct CallOptions {
   std::int64_t m = 1;
@@ -95,7 +105,6 @@ struct CallResult {
 
 inline CallResult call(const LinearKernel& kernel, const PackedWeight& weight, const Values& x,
                        const CallOptions& options) {
-  base::ThreadPool pool(options.threads);
   Workspace workspace;
   const tensor::Matrix in = matrix_of(x, options.m, weight.k, options.x_type);
   const tensor::Matrix out(options.y_type, options.m, weight.n);
@@ -104,7 +113,7 @@ inline CallResult call(const LinearKernel& kernel, const PackedWeight& weight, c
                  .y = out.view(),
                  .bias = options.bias,
                  .threshold = options.threshold,
-                 .pool = pool,
+                 .pool = pool_of(options.threads),
                  .workspace = workspace};
   CallResult result;
   result.identity = kernel.run(run);
@@ -113,9 +122,8 @@ inline CallResult call(const LinearKernel& kernel, const PackedWeight& weight, c
   return result;
 }
 
-inline PackedWeight pack(const LinearKernel& kernel, const EncodedTensor& weight) {
-  base::ThreadPool pool(2);
-  return kernel.pack(weight, pool);
+inline PackedWeight pack(const LinearKernel& kernel, const EncodedTensor& weight, int threads = 1) {
+  return kernel.pack(weight, pool_of(threads));
 }
 
 /// Kernels whose instruction set this machine has.

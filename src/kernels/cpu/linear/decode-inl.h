@@ -15,6 +15,9 @@ HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::cpu {
 namespace HWY_NAMESPACE {
 
+/// Sums stay in registers where a panel is a few vectors; one lane at a time, unrolling only costs.
+constexpr int kUnroll = kPanelVectors <= 4 ? 4 : 1;
+
 struct StoreSink {
   float* out;
   std::int64_t begin;
@@ -37,7 +40,7 @@ struct F16Visitor {
                                Sink& sink) {
     const auto* codes = reinterpret_cast<const std::uint16_t*>(s.codes);
     for (std::int64_t i = begin; i < end; ++i) {
-#pragma GCC unroll 32
+#pragma GCC unroll kUnroll
       for (int v = 0; v < kPanelVectors; ++v) {
         sink.put(i, v, load_f16(codes + i * kPanel + v * kLanes));
       }
@@ -57,7 +60,7 @@ struct Bf16Visitor {
                                Sink& sink) {
     const F32 d;
     for (std::int64_t i = begin; i < end; i += kBf16Unit) {
-#pragma GCC unroll 32
+#pragma GCC unroll kUnroll
       for (int v = 0; v < kPanelVectors; ++v) {
         const VecU pair = load_words(s, i / kBf16Unit, v);
         sink.put(i, v, hn::BitCast(d, hn::ShiftLeft<16>(pair)));
@@ -83,7 +86,7 @@ struct CodeVisitor {
   static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
                                Sink& sink) {
     for (std::int64_t i = begin; i < end; i += kByteUnit) {
-#pragma GCC unroll 32
+#pragma GCC unroll kUnroll
       for (int v = 0; v < kPanelVectors; ++v) {
         const VecU word = load_words(s, i / kByteUnit, v);
         sink.put(i, v, byte_value<0>(word));
@@ -104,7 +107,7 @@ struct ScaledByteVisitor {
     const F32 d;
     for (std::int64_t i = begin; i < end; i += kByteUnit) {
       const float* scales = s.scales + i / s.block * s.scale_stride;
-#pragma GCC unroll 32
+#pragma GCC unroll kUnroll
       for (int v = 0; v < kPanelVectors; ++v) {
         const VecF scale = hn::Load(d, scales + v * kLanes);
         const VecU word = load_words(s, i / kByteUnit, v);
@@ -172,7 +175,7 @@ struct NibbleVisitor {
     const CodeTable table(s.table);
     for (std::int64_t i = begin; i < end; i += kNibbleUnit) {
       const std::int64_t block = i / s.block * s.scale_stride;
-#pragma GCC unroll 32
+#pragma GCC unroll kUnroll
       for (int v = 0; v < kPanelVectors; ++v) {
         const VecF scale = hn::Load(d, s.scales + block + v * kLanes);
         const VecF low = Minima ? hn::Load(d, s.minima + block + v * kLanes) : hn::Zero(d);

@@ -120,14 +120,14 @@ class Job {
     const float* column_scales = call_.weight.scales.as<float>() + column0;
     auto* sums = reinterpret_cast<std::int32_t*>(out + rows * kPanel);
     std::fill_n(out, rows * kPanel, 0.0F);
-    if (outliers_ > 0) {
+    const void* x = ops_.wide_codes ? static_cast<const void*>(wide_ + row0 * k_padded_)
+                                    : static_cast<const void*>(codes_ + row0 * k_padded_);
+    ops_.multiply({x, k_padded_, codes, k_padded_, rows, sums});
+    if (outliers_ > 0) {  // after the product, which has brought the panel into the cache
       ops_.outlier_weights(codes, column_scales, columns_, outliers_, weights);
       ops_.multiply_outliers(
           {outlier_x_ + row0 * outliers_, outliers_, weights, outliers_, rows, out});
     }
-    const void* x = ops_.wide_codes ? static_cast<const void*>(wide_ + row0 * k_padded_)
-                                    : static_cast<const void*>(codes_ + row0 * k_padded_);
-    ops_.multiply({x, k_padded_, codes, k_padded_, rows, sums});
     ops_.rescale(sums, rows, row_sums_ + row0, row_scales_ + row0, column_scales, out);
     const tensor::MatrixView y = call_.y.columns(column0, 0);
     ops_.finish({out, rows, std::min(kPanel, call_.weight.n - column0), y.row_bytes(row0), y.stride,

@@ -101,6 +101,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace assay::kernels::cpu {
 
+static_assert(HWY_NAMESPACE::kIsa == Isa::portable, "compile without -m flags: they leak");
+
 std::span<const CompiledLinear> native_kernels(Isa isa) {
 #if HWY_TARGETS & HWY_AVX3
   if (isa == Isa::avx512) return N_AVX3::kKernels;

@@ -76,7 +76,7 @@ PackedWeight pack_panels(const EncodedTensor& weight, std::int64_t panel_scale_b
       PanelJob job{p * kPanel, std::min(kPanel, weight.rows - p * kPanel), weight.cols,
                    packed.codes.data() + p * bytes, packed.scales.data() + p * panel_scale_bytes};
       std::memset(job.codes, 0, static_cast<std::size_t>(bytes));
-      std::memset(job.scales, 0, static_cast<std::size_t>(panel_scale_bytes));
+      std::fill_n(job.scales, panel_scale_bytes, std::byte{0});
       fill(job);
     }
   });

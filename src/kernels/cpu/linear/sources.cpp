@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/cpu/linear/pack.h"
 #include "kernels/cpu/linear/panel_ops.h"
 #include "kernels/cpu/linear/scales.h"
@@ -9,15 +11,24 @@ const std::byte* panel_codes(const PackedWeight& weight, std::int64_t panel) {
   return weight.codes.data() + panel * panel_bytes(weight.rest.encoding, weight.k);
 }
 
-/// Block scales of one panel from their second quantization.
+/// Block scales of one panel from their second quantization, as nested_scale() has them.
 void decode_nested(const PackedWeight& weight, std::int64_t panel, float* out) {
   const precision::DoubleQuant& nested = *weight.rest.nested;
   const std::int64_t blocks = weight.k / precision::kFourBitBlock;
   for (std::int64_t c = 0; c < kPanel; ++c) {
-    const std::int64_t r = panel * kPanel + c;
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      out[b * kPanel + c] = r < weight.n ? nested_scale(nested, r * blocks + b) : 0.0F;
+    const std::int64_t first = (panel * kPanel + c) * blocks;
+    const std::int64_t end = panel * kPanel + c < weight.n ? first + blocks : first;
+    float* to = out + c;
+    for (std::int64_t b = first; b < end;) {
+      const std::int64_t group = b / precision::kNestedBlock;
+      const std::int64_t stop = std::min(end, (group + 1) * precision::kNestedBlock);
+      const float absmax = nested.absmax[static_cast<std::size_t>(group)];
+      const std::uint8_t* codes = nested.codes.data();
+      for (; b < stop; ++b, to += kPanel) {
+        *to = precision::kSignedDynamicMap[codes[b]] * absmax + nested.offset;
+      }
     }
+    for (; to < out + blocks * kPanel; to += kPanel) *to = 0.0F;
   }
 }
 
