@@ -102,6 +102,9 @@ std::string content_hash(const ModelFiles& files, const base::ProgressSink& prog
   for (const auto& [role, path] : parts) {
     if (!path->empty()) hash.update(fmt::format("{} {}\n", role, content_hash(*path, progress)));
   }
+  for (const fs::path& shard : files.shards) {
+    hash.update(fmt::format("shard {}\n", content_hash(shard, progress)));
+  }
   return hash.hex();
 }
 

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "files/field_error.h"
-#include "files/mapped_file.h"
+#include "files/shard_index.h"
+#include "files/single_file.h"
 #include "files/tensor_file.h"
 
 namespace assay::files {
@@ -10,6 +12,10 @@ namespace assay::files {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// Weights of a Hugging Face folder, the preferred first.
+constexpr std::array<std::string_view, 2> kWeightNames = {"model.safetensors",
+                                                          "model.safetensors.index.json"};
 
 fs::path if_there(const fs::path& file) {
   std::error_code ignored;
@@ -24,13 +30,7 @@ void find_companions(ModelFiles& files) {
 }
 
 bool is_gguf(const fs::path& file) {
-  const auto mapped = MappedFile::open(file);
-  const auto bytes = mapped->bytes();
-  constexpr std::string_view kMagic = "GGUF";
-  const bool magic =
-      bytes.size() >= kMagic.size() &&
-      std::equal(kMagic.begin(), kMagic.end(), reinterpret_cast<const char*>(bytes.data()));
-  return magic || file.extension() == ".gguf";
+  return starts_with(map_file(file), "GGUF") || file.extension() == ".gguf";
 }
 
 std::vector<fs::path> gguf_files(const fs::path& folder) {
@@ -46,25 +46,30 @@ std::vector<fs::path> gguf_files(const fs::path& folder) {
 
 [[noreturn]] void fail_no_weights(const fs::path& folder) {
   std::string_view hint = "; give a .gguf file, or a folder with config.json and model.safetensors";
-  if (!if_there(folder / "model.safetensors.index.json").empty()) {
-    hint =
-        "; weights split over several files (model.safetensors.index.json) are not supported yet";
-  } else if (!if_there(folder / "pytorch_model.bin").empty()) {
+  if (!if_there(folder / "pytorch_model.bin").empty()) {
     hint = "; there is only pytorch_model.bin: convert it to safetensors";
   }
   fail(ErrorCode::bad_data, "{}: no model.safetensors and no .gguf file in this folder{}",
        shown(folder), hint);
 }
 
-ModelFiles locate_in_folder(const fs::path& folder) {
+/// With companions and, behind an index, the files that it names.
+ModelFiles hugging_face_files(const fs::path& root, const fs::path& weights) {
   ModelFiles files;
-  files.root = folder;
-  files.weights = if_there(folder / "model.safetensors");
-  if (!files.weights.empty()) {
-    find_companions(files);
+  files.root = root;
+  files.weights = weights;
+  if (is_shard_index(weights)) files.shards = shard_paths(weights);
+  find_companions(files);
+  return files;
+}
+
+ModelFiles locate_in_folder(const fs::path& folder) {
+  for (const std::string_view name : kWeightNames) {
+    const fs::path weights = if_there(folder / name);
+    if (weights.empty()) continue;
+    ModelFiles files = hugging_face_files(folder, weights);
     if (files.config.empty()) {
-      fail(ErrorCode::bad_data, "{}: config.json is missing beside model.safetensors",
-           shown(folder));
+      fail(ErrorCode::bad_data, "{}: config.json is missing beside {}", shown(folder), name);
     }
     return files;
   }
@@ -74,6 +79,8 @@ ModelFiles locate_in_folder(const fs::path& folder) {
     fail(ErrorCode::bad_data, "{}: holds {} .gguf files; name one of them, for example {}",
          shown(folder), gguf.size(), shown(gguf.front().filename()));
   }
+  ModelFiles files;
+  files.root = folder;
   files.weights = gguf.front();
   return files;
 }
@@ -89,10 +96,11 @@ ModelFiles locate_model(const fs::path& path) {
   if (error) fail(ErrorCode::io, "{}: cannot be looked at: {}", shown(path), error.message());
   if (fs::is_directory(status)) return locate_in_folder(path);
 
+  const fs::path root = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (!is_gguf(path)) return hugging_face_files(root, path);
   ModelFiles files;
-  files.root = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  files.root = root;
   files.weights = path;
-  if (!is_gguf(path)) find_companions(files);
   return files;
 }
 

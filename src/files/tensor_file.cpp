@@ -5,37 +5,13 @@
 
 #include "files/field_error.h"
 #include "files/gguf.h"
-#include "files/mapped_file.h"
 #include "files/safetensors.h"
+#include "files/shard_index.h"
+#include "files/single_file.h"
 
 namespace assay::files {
 
 namespace {
-
-constexpr std::string_view kLfsPointer = "version https://git-lfs";
-constexpr std::string_view kZip = "PK\x03\x04";
-
-RawFile map_file(const std::filesystem::path& path) {
-  const auto mapped = MappedFile::open(path);
-  return {path, mapped->bytes(), mapped};
-}
-
-bool starts_with(const RawFile& file, std::string_view text, std::size_t at = 0) {
-  const std::string_view content(reinterpret_cast<const char*>(file.bytes.data()),
-                                 file.bytes.size());
-  return content.size() > at && content.substr(at).starts_with(text);
-}
-
-[[noreturn]] void fail_unknown(const RawFile& file) {
-  std::string_view what = "is neither GGUF nor safetensors";
-  if (file.bytes.empty()) what = "is an empty file";
-  if (starts_with(file, kLfsPointer))
-    what = "is only a git-lfs pointer; run `git lfs pull` for the model";
-  if (starts_with(file, kZip)) {
-    what = "is a zip archive (torch.save); convert the model to safetensors";
-  }
-  fail_field(file.path, "magic", 0, "the file {}", what);
-}
 
 bool aligned(std::span<const std::byte> bytes, std::size_t alignment) {
   return reinterpret_cast<std::uintptr_t>(bytes.data()) % alignment == 0;
@@ -53,7 +29,7 @@ const StoredTensor* TensorFile::find(std::string_view name) const {
 
 precision::EncodedTensor TensorFile::encoded(const StoredTensor& tensor) const {
   if (!tensor.is_weight) {
-    fail_field(path_, tensor.name, tensor.offset,
+    fail_field(parts_[tensor.part], tensor.name, tensor.offset,
                "is {}, which is not among the weight types that can be decoded", tensor.type);
   }
   precision::EncodedTensor result;
@@ -64,8 +40,9 @@ precision::EncodedTensor TensorFile::encoded(const StoredTensor& tensor) const {
 
   const std::int64_t needed = precision::info(tensor.encoding).code_bytes(result.rows, result.cols);
   if (static_cast<std::uint64_t>(needed) != tensor.bytes.size()) {
-    fail_field(path_, tensor.name, tensor.offset, "has {} bytes, but {} x {} of {} takes {}",
-               tensor.bytes.size(), result.rows, result.cols, tensor.type, needed);
+    fail_field(parts_[tensor.part], tensor.name, tensor.offset,
+               "has {} bytes, but {} x {} of {} takes {}", tensor.bytes.size(), result.rows,
+               result.cols, tensor.type, needed);
   }
   if (tensor.bytes.empty() || aligned(tensor.bytes, alignof(float))) {
     result.codes = {owner_, tensor.bytes};
@@ -86,14 +63,8 @@ TensorFile open_safetensors(const std::filesystem::path& path) {
 TensorFile open_gguf(const std::filesystem::path& path) { return read_gguf(map_file(path)); }
 
 TensorFile open_tensor_file(const std::filesystem::path& path) {
-  const RawFile file = map_file(path);
-  if (starts_with(file, "GGUF")) return read_gguf(file);
-  if (starts_with(file, "{", 8)) return read_safetensors(file);
-  const bool known = starts_with(file, "version https://git-lfs") || starts_with(file, kZip);
-  // A damaged file gets the message of the format that its name promises.
-  if (!known && path.extension() == ".gguf") return read_gguf(file);
-  if (!known && path.extension() == ".safetensors") return read_safetensors(file);
-  fail_unknown(file);
+  if (is_shard_index(path)) return open_sharded(path);
+  return read_single_file(map_file(path));
 }
 
 }  // namespace assay::files

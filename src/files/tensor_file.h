@@ -24,19 +24,27 @@ struct StoredTensor {
   bool is_weight = true;
   precision::Encoding encoding = precision::Encoding::f32;
   std::vector<std::int64_t> shape;
-  std::uint64_t offset = 0;  ///< of the first byte, in the file
+  std::uint32_t part = 0;    ///< the file that holds it, of TensorFile::parts
+  std::uint64_t offset = 0;  ///< of the first byte, in that file
   std::span<const std::byte> bytes;
 };
 
-/// A model file of any format: its tensors by name and its metadata. Headers are read and checked
-/// at open; nothing proportional to a claimed number is allocated; weights are only mapped.
+/// A model file of any format, or one whose tensors are spread over several files: its tensors by
+/// name and its metadata. Headers are read and checked at open; nothing proportional to a claimed
+/// number is allocated; weights are only mapped.
 class TensorFile {
  public:
-  [[nodiscard]] std::string_view format() const { return format_; }  ///< "safetensors", "gguf"
+  [[nodiscard]] std::string_view format() const {
+    return format_;  ///< "safetensors", "gguf", "torch", "npy"
+  }
+  /// The file that was opened: of several, the index or the first part.
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  /// The files that hold the tensors; one, unless they are spread over several.
+  [[nodiscard]] const std::vector<std::filesystem::path>& parts() const { return parts_; }
   [[nodiscard]] const std::vector<StoredTensor>& tensors() const { return tensors_; }
   [[nodiscard]] const StoredTensor* find(std::string_view name) const;
-  /// GGUF: every key with its value (arrays as JSON arrays). safetensors: "__metadata__".
+  /// GGUF: every key with its value (arrays as JSON arrays). safetensors: "__metadata__". torch:
+  /// numbers, strings and truth values that stand beside the tensors.
   [[nodiscard]] const Json& metadata() const { return metadata_; }
 
   /// The tensor as a borrowed EncodedTensor of shape [rows, cols] (1-d: [1, n]; n-d: the last
@@ -46,34 +54,40 @@ class TensorFile {
 
  private:
   friend class TensorFileBuilder;
+  friend class PartsMerger;
   std::string format_;
   std::filesystem::path path_;
+  std::vector<std::filesystem::path> parts_;
   std::shared_ptr<const void> owner_;
   std::vector<StoredTensor> tensors_;
   std::vector<std::size_t> by_name_;  ///< indices of tensors_, sorted by name
   Json metadata_;
 };
 
-/// By content, not by extension. Errors: bad_data (file, field, position), io.
+/// By content, not by extension, but for an index of shards (*.index.json), which opens all of
+/// them. Errors: bad_data (file, field, position), io.
 [[nodiscard]] TensorFile open_tensor_file(const std::filesystem::path& path);
 
 [[nodiscard]] TensorFile open_safetensors(const std::filesystem::path& path);
 [[nodiscard]] TensorFile open_gguf(const std::filesystem::path& path);
 
-/// What is in a folder or behind a file: the weights file, and for Hugging Face folders the paths
-/// of config.json, tokenizer.json, vocab.txt, tokenizer_config.json (empty where absent).
+/// What is in a folder or behind a file: the files of the weights, and for Hugging Face folders the
+/// paths of config.json, tokenizer.json, vocab.txt, tokenizer_config.json (empty where absent).
 struct ModelFiles {
   std::filesystem::path root;
-  std::filesystem::path weights;
+  std::filesystem::path weights;              ///< one file; of several, the index or the first
+  std::vector<std::filesystem::path> shards;  ///< the others, where there are several
   std::filesystem::path config;
   std::filesystem::path tokenizer;
   std::filesystem::path vocab;
   std::filesystem::path tokenizer_config;
 };
 
-/// Accepts a .gguf file, a .safetensors file (its folder is searched for the rest) or a folder with
-/// config.json and model.safetensors, or with one .gguf file. Errors say what is missing and where
-/// it was looked for. Only `weights` is sure to be there; for GGUF the other paths stay empty.
+/// Accepts a weights file or the index of several (its folder is searched for the rest), or a
+/// folder with config.json and, in this order, model.safetensors, model.safetensors.index.json,
+/// pytorch_model.bin, pytorch_model.bin.index.json; or a folder with one .gguf file or one set of
+/// split ones. Any part of a set stands for the set. Errors say what is missing and where it was
+/// looked for. Only `weights` is sure to be there; for GGUF the companions stay empty.
 [[nodiscard]] ModelFiles locate_model(const std::filesystem::path& path);
 
 /// SHA-256 over the content of all files of a model, wherever they lie; cached by device, inode,

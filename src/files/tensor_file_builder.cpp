@@ -20,9 +20,23 @@ std::vector<std::size_t> identity(std::size_t count) {
 
 }  // namespace
 
+std::uint64_t cost_of(std::size_t name_bytes, std::size_t dimensions) noexcept {
+  return kTensorCost + name_bytes + 8 * dimensions;
+}
+
+std::vector<std::size_t> order_by_name(const std::vector<StoredTensor>& tensors) {
+  auto order = identity(tensors.size());
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    const int compared = tensors[a].name.compare(tensors[b].name);
+    return compared != 0 ? compared < 0 : a < b;
+  });
+  return order;
+}
+
 TensorFileBuilder::TensorFileBuilder(std::string format, const RawFile& file) : raw_(file) {
   result_.format_ = std::move(format);
   result_.path_ = file.path;
+  result_.parts_ = {file.path};
   result_.owner_ = file.owner;
 }
 
@@ -39,7 +53,7 @@ void TensorFileBuilder::charge(std::uint64_t count, std::uint64_t unit, std::str
 void TensorFileBuilder::add(std::string name, const StoredType& type,
                             std::vector<std::int64_t> shape, std::uint64_t offset,
                             std::uint64_t position) {
-  charge(1, kTensorCost + name.size() + 8 * shape.size(), name, position);
+  charge(1, cost_of(name.size(), shape.size()), name, position);
   const std::uint64_t size = raw_.bytes.size();
   const auto elements = product(shape);
   const std::int64_t last = shape.empty() ? 1 : shape.back();
@@ -81,11 +95,7 @@ TensorFile TensorFileBuilder::finish(Packing packing, std::uint64_t data_begin) 
 
 void TensorFileBuilder::index_names() {
   const auto& tensors = result_.tensors_;
-  auto order = identity(tensors.size());
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    const int compared = tensors[a].name.compare(tensors[b].name);
-    return compared != 0 ? compared < 0 : a < b;
-  });
+  auto order = order_by_name(tensors);
   for (std::size_t i = 1; i < order.size(); ++i) {
     if (tensors[order[i]].name == tensors[order[i - 1]].name) {
       fail_field(raw_.path, tensors[order[i]].name, positions_[order[i]],

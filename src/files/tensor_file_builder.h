@@ -13,6 +13,12 @@ namespace assay::files {
 /// largest vocabularies in use (260,000 tokens with as many merges, twice) take two thirds of it.
 inline constexpr std::uint64_t kHeaderBudget = std::uint64_t{96} << 20;
 
+/// What a tensor costs of it.
+[[nodiscard]] std::uint64_t cost_of(std::size_t name_bytes, std::size_t dimensions) noexcept;
+
+/// Indices sorted by name; equal names keep their order.
+[[nodiscard]] std::vector<std::size_t> order_by_name(const std::vector<StoredTensor>& tensors);
+
 /// The bytes of a model file before anything about them is believed.
 struct RawFile {
   std::filesystem::path path;

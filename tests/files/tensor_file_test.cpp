@@ -120,8 +120,6 @@ TEST(LocateModel, SaysWhatIsMissing) {
   rejects(ErrorCode::bad_data, folder.path(), "no model.safetensors and no .gguf file");
   folder.write("pytorch_model.bin", "PK");
   rejects(ErrorCode::bad_data, folder.path(), "only pytorch_model.bin");
-  folder.write("model.safetensors.index.json", "{}");
-  rejects(ErrorCode::bad_data, folder.path(), "split over several files");
   folder.write("model.safetensors", small_safetensors());
   rejects(ErrorCode::bad_data, folder.path(), "config.json is missing");
 }
