@@ -24,9 +24,9 @@ study::Study read(const StudyArguments& arguments) {
 
 int run(const StudyArguments& arguments) {
   const study::Study study = read(arguments);
-  const auto problems = study::check(study);
-  for (const auto& problem : problems) fmt::print(stderr, "assay: {}\n", problem);
-  if (!problems.empty()) return exit_code(ErrorCode::usage);
+  const auto checked = study::check(study);
+  for (const auto& problem : checked.problems) fmt::print(stderr, "assay: {}\n", problem);
+  if (!checked.can_run) return exit_code(ErrorCode::usage);
   return run_on_screen(
       study,
       {.only = arguments.only, .rerun = arguments.rerun, .verbose = arguments.screen.verbose},
@@ -35,7 +35,7 @@ int run(const StudyArguments& arguments) {
 
 int check(const StudyArguments& arguments) {
   const study::Study study = read(arguments);
-  const auto problems = study::check(study);
+  const auto problems = study::check(study).problems;
   for (const auto& problem : problems) fmt::print("{}\n", problem);
   fmt::print("{} cells, {} problems\n", study.cells.size(), problems.size());
   return problems.empty() ? 0 : 1;

@@ -82,6 +82,7 @@ std::vector<std::vector<TokenId>> sample_sequences(Model& model, int count, std:
   std::vector<base::Random> streams;
   std::vector<std::vector<TokenId>> sequences(static_cast<std::size_t>(count),
                                               {first_token(model)});
+  streams.reserve(sequences.size());
   for (int i = 0; i < count; ++i) streams.emplace_back(seeds.next());
   models::KvCache cache = model.make_cache(count, length);
   std::vector<Sequence> step(sequences.size());

@@ -17,7 +17,7 @@ constexpr std::size_t kMostConfigBytes = std::size_t{1} << 20;
 
 /// "SmolLM2-135M-Instruct" from "SmolLM2-135M-Instruct.Q4_1.gguf". Names in the metadata of files
 /// are those of the model they were made from, so the path has the word.
-std::string name_of_file(std::filesystem::path file) {
+std::string name_of_file(const std::filesystem::path& file) {
   std::filesystem::path stem = file.stem();
   std::string last = stem.extension().string();
   if (!last.empty()) last.erase(0, 1);

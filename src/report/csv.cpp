@@ -35,7 +35,7 @@ std::vector<std::pair<std::string, Json>> flattened(const std::string& name, con
       columns.emplace_back(name + "_ci95_low", value[0]);
       columns.emplace_back(name + "_ci95_high", value[1]);
     } else if (key != "value" && !value.is_structured()) {
-      columns.emplace_back(name + "_" + key, value);
+      columns.emplace_back(fmt::format("{}_{}", name, key), value);
     }
   }
   return columns;

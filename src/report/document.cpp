@@ -17,7 +17,7 @@ Json identity(const Json& environment) {
 
 /// The name that other cells of the same model found out, for one that failed before it could.
 Json model_name(const std::vector<study::StoredCell>& cells, const study::StoredCell& cell) {
-  const Json path = cell.cell.value("model", Json());
+  Json path = cell.cell.value("model", Json());
   for (const auto& other : cells) {
     if (!other.plan.is_object() || !other.plan.contains("model")) continue;
     if (other.cell.value("model", Json()) == path) return other.plan.at("model");

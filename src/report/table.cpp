@@ -31,7 +31,7 @@ std::vector<std::string> all_tests(const ModelFacts& model) {
 
 /// The first test of each kind where there are too many: prompt, then decoding.
 std::vector<std::string> main_tests(const ModelFacts& model) {
-  const auto tests = all_tests(model);
+  auto tests = all_tests(model);
   if (tests.size() <= kMostSpeedColumns) return tests;
   std::vector<std::string> chosen = {tests.front()};
   add_once(chosen, model.headline_test());

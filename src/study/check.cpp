@@ -22,7 +22,7 @@ constexpr double kStoreBytes = 64e6;
 class Checker {
  public:
   explicit Checker(const Study& study) : study_(study) {}
-  std::vector<std::string> run();
+  CheckResult run();
 
  private:
   /// The model's source, or null: its problem is reported once, not for each of its cells.
@@ -33,6 +33,7 @@ class Checker {
                     const precision::Plan& plan);
   void check_store();
   void add(const std::string& problem) {
+    sound_ = false;
     if (seen_.insert(problem).second) problems_.push_back(problem);
   }
 
@@ -40,6 +41,7 @@ class Checker {
   std::map<std::string, std::shared_ptr<const engine::ModelSource>> sources_;
   std::set<std::string> seen_;
   std::vector<std::string> problems_;
+  bool sound_ = true;  ///< nothing was found since this was last set
 };
 
 std::shared_ptr<const engine::ModelSource> Checker::source_of(const Cell& cell) {
@@ -130,7 +132,10 @@ void Checker::check_cell(const Cell& cell) {
     }
   }
   const auto source = source_of(cell);
-  if (!source) return;
+  if (!source) {
+    sound_ = false;  // told with the model's first cell
+    return;
+  }
   if (cell.workload.is_object() && source->config().causal && cell.workload.contains("sequence")) {
     add(fmt::format("{}: 'sequence' is of encoders; this model is a decoder (prompt, generate)",
                     cell.id));
@@ -177,14 +182,20 @@ void Checker::check_store() {
   }
 }
 
-std::vector<std::string> Checker::run() {
+CheckResult Checker::run() {
   check_store();
-  for (const Cell& cell : study_.cells) check_cell(cell);
-  return std::move(problems_);
+  const bool store = sound_;
+  bool some = false;
+  for (const Cell& cell : study_.cells) {
+    sound_ = true;
+    check_cell(cell);
+    some = some || sound_;
+  }
+  return {std::move(problems_), store && some};
 }
 
 }  // namespace
 
-std::vector<std::string> check(const Study& study) { return Checker(study).run(); }
+CheckResult check(const Study& study) { return Checker(study).run(); }
 
 }  // namespace assay::study

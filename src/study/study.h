@@ -28,9 +28,15 @@ struct Study {
 };
 [[nodiscard]] Study read_study(const std::filesystem::path& file);
 
-/// Checks files, memory, disk and devices of every cell; returns all problems at once, one line
-/// each.
-[[nodiscard]] std::vector<std::string> check(const Study& study);
+/// All problems at once, one line each. A run makes sense while the store can be written and some
+/// cell has no problem: the others become rows with their reason.
+struct CheckResult {
+  std::vector<std::string> problems;
+  bool can_run = true;
+};
+
+/// Checks files, memory, disk and devices of every cell.
+[[nodiscard]] CheckResult check(const Study& study);
 
 /// What a runner tells whoever draws: called on the parent's thread.
 struct RunEvents {

@@ -146,7 +146,7 @@ double YamlNode::number(double low, double high) const {
 }
 
 std::string YamlNode::one_of(const std::vector<std::string>& words) const {
-  const std::string word = text();
+  std::string word = text();
   if (std::ranges::find(words, word) == words.end()) {
     fail_here(fmt::format("one of {} is expected, not {}", fmt::join(words, ", "), shown()));
   }

@@ -114,6 +114,17 @@ class Studies(Case):
         self.assertIn("missing-one", run.out)
         self.assertIn("missing-two", run.out)
 
+    def test_unsupported_cells_leave_the_others_standing(self):
+        path = self.write("mixed.yaml", "name: x\nstore: results.db\nmodels:\n"
+                          f"  - {{model: {SMALL_DECODER}, recipes: [q4_1, fp32], baseline: fp32,\n"
+                          "     device: [cpu, cuda], workload: {prompt: 8, generate: 0}}\n")
+        run = Run(["study", "run", path, "-o", "json"], cwd=self.folder)
+        self.assertEqual(run.code, 1, run.err)
+        status = {(row["recipe"], row["device"]): row["status"] for row in run.json()["rows"]}
+        self.assertEqual(sorted(status.values()).count("unsupported"), 3, status)
+        self.assertEqual(status[("fp32", "cpu")], "ok")
+        self.assertIn("CUDA", run.err)
+
     def test_disk_full(self):
         """A file size limit stands in for a full disk: the store cannot grow past it."""
         command = f"ulimit -f 40; exec '{ASSAY}' study run '{self.study()}'"

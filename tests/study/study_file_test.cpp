@@ -181,7 +181,9 @@ models:
   - {model: missing-one, recipes: [bf16, int8], tasks: [{task: sst2, file: missing.tsv}]}
   - {model: missing-two, recipes: [bf16], device: cuda}
 )");
-  const auto problems = check(study);
+  const auto checked = check(study);
+  const auto& problems = checked.problems;
+  EXPECT_FALSE(checked.can_run);
   const auto count = [&](const std::string& part) {
     return std::ranges::count_if(problems, [&](const std::string& line) {
       return line.find(part) != std::string::npos && line.find('\n') == std::string::npos;
@@ -198,19 +200,22 @@ TEST_F(StudyFile, CheckLooksAtPlansAndDevicesOfRealModels) {
   const std::string model = std::string(ASSAY_GOLDEN_DIR) + "/models/llama_tied";
   if (!std::filesystem::exists(model)) GTEST_SKIP() << "no golden model " << model;
   const std::string start = "models:\n  - model: " + model + "\n    ";
-  EXPECT_EQ(check(read(start + "recipes: [fp32, int8]\n    workload: {prompt: 8}\n")),
+  const auto problems_of = [&](const std::string& rest) {
+    return check(read(start + rest)).problems;
+  };
+  EXPECT_EQ(problems_of("recipes: [fp32, int8]\n    workload: {prompt: 8}\n"),
             std::vector<std::string>{});
-  const auto cuda = check(read(start + "recipes: [fp32]\n    device: cuda\n"));
+  const auto cuda = problems_of("recipes: [fp32]\n    device: cuda\n");
   ASSERT_EQ(cuda.size(), 1U);
   EXPECT_NE(cuda[0].find("CUDA"), std::string::npos);
-  EXPECT_EQ(check(read(start + "recipes: [fp32]\n    workload: {sequence: 8}\n")).size(), 1U);
-  const auto unmatched = check(
-      read(start +
-           "recipes: [{name: x, default: fp32, rules: [{match: '*nope*', precision: int8}]}]\n"));
+  EXPECT_EQ(problems_of("recipes: [fp32]\n    workload: {sequence: 8}\n").size(), 1U);
+  EXPECT_TRUE(check(read(start + "recipes: [fp32]\n    device: [cpu, cuda]\n")).can_run)
+      << "the cell on the CPU has no problem";
+  const auto unmatched = problems_of(
+      "recipes: [{name: x, default: fp32, rules: [{match: '*nope*', precision: int8}]}]\n");
   ASSERT_EQ(unmatched.size(), 1U);
   EXPECT_NE(unmatched[0].find("nope"), std::string::npos);
-  const auto huge =
-      check(read(start + "recipes: [fp32]\n    workload: {depth: 16000000, batch: 65536}\n"));
+  const auto huge = problems_of("recipes: [fp32]\n    workload: {depth: 16000000, batch: 65536}\n");
   ASSERT_EQ(huge.size(), 1U);
   EXPECT_NE(huge[0].find("GB of memory"), std::string::npos);
 }
