@@ -10,7 +10,8 @@ namespace assay::files {
 namespace {
 
 constexpr std::string_view kMagic = "GGUF";
-constexpr std::uint32_t kVersion = 3;
+// Version 3 only adds big-endian files to version 2; version 1 had counts of 32 bits.
+constexpr std::array<std::uint32_t, 2> kVersions = {2, 3};
 constexpr std::uint64_t kLongestName = 64;
 constexpr std::uint32_t kMostDimensions = 4;
 /// Smallest description of a tensor: length and a byte of name, no dimension, type, offset.
@@ -38,14 +39,15 @@ void check_version(GgufCursor& cursor) {
   cursor.enter("version");
   const std::uint64_t at = cursor.position();
   const auto version = cursor.number<std::uint32_t>("the version");
-  if (version == kVersion) return;
+  if (std::find(kVersions.begin(), kVersions.end(), version) != kVersions.end()) return;
   if (version != 0 && (version & 0xffffU) == 0) {
     cursor.fail_at(at, "the file is big-endian; convert it with gguf-py's gguf_convert_endian");
   }
-  cursor.fail_at(at,
-                 "version {} is not supported, only {}; convert the model again with a current "
-                 "llama.cpp",
-                 version, kVersion);
+  cursor.fail_at(
+      at,
+      "version {} is not supported, only 2 and 3; convert the model again with a current "
+      "llama.cpp",
+      version);
 }
 
 std::vector<std::int64_t> read_shape(GgufCursor& cursor) {

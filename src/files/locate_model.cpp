@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "files/field_error.h"
+#include "files/gguf_split.h"
 #include "files/shard_index.h"
 #include "files/single_file.h"
 #include "files/tensor_file.h"
@@ -63,6 +64,27 @@ ModelFiles hugging_face_files(const fs::path& root, const fs::path& weights) {
   return files;
 }
 
+/// One file, or all parts of which it is one.
+ModelFiles gguf_model(const fs::path& root, const fs::path& weights) {
+  ModelFiles files;
+  files.root = root;
+  files.weights = weights;
+  const auto name = split_name(weights);
+  if (!name || name->count == 1) return files;
+  files.shards = split_parts(weights, *name);
+  files.weights = files.shards.front();
+  files.shards.erase(files.shards.begin());
+  return files;
+}
+
+/// Leaves of split files only the first parts.
+void drop_later_parts(std::vector<fs::path>& files) {
+  std::erase_if(files, [](const fs::path& file) {
+    const auto name = split_name(file);
+    return name && name->number > 1;
+  });
+}
+
 ModelFiles locate_in_folder(const fs::path& folder) {
   for (const std::string_view name : kWeightNames) {
     const fs::path weights = if_there(folder / name);
@@ -73,16 +95,19 @@ ModelFiles locate_in_folder(const fs::path& folder) {
     }
     return files;
   }
-  const std::vector<fs::path> gguf = gguf_files(folder);
+  std::vector<fs::path> gguf = gguf_files(folder);
   if (gguf.empty()) fail_no_weights(folder);
-  if (gguf.size() > 1) {
-    fail(ErrorCode::bad_data, "{}: holds {} .gguf files; name one of them, for example {}",
-         shown(folder), gguf.size(), shown(gguf.front().filename()));
+  drop_later_parts(gguf);
+  if (gguf.empty()) {
+    fail(ErrorCode::bad_data, "{}: the first part (...-00001-of-...) of the split .gguf is missing",
+         shown(folder));
   }
-  ModelFiles files;
-  files.root = folder;
-  files.weights = gguf.front();
-  return files;
+  if (gguf.size() > 1) {
+    fail(ErrorCode::bad_data,
+         "{}: holds {} models in .gguf files; name one of them, for example {}", shown(folder),
+         gguf.size(), shown(gguf.front().filename()));
+  }
+  return gguf_model(folder, gguf.front());
 }
 
 }  // namespace
@@ -98,10 +123,7 @@ ModelFiles locate_model(const fs::path& path) {
 
   const fs::path root = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!is_gguf(path)) return hugging_face_files(root, path);
-  ModelFiles files;
-  files.root = root;
-  files.weights = path;
-  return files;
+  return gguf_model(root, path);
 }
 
 }  // namespace assay::files

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "files/field_error.h"
-#include "files/gguf.h"
+#include "files/gguf_split.h"
 #include "files/safetensors.h"
 #include "files/shard_index.h"
 #include "files/single_file.h"
@@ -60,11 +60,15 @@ TensorFile open_safetensors(const std::filesystem::path& path) {
   return read_safetensors(map_file(path));
 }
 
-TensorFile open_gguf(const std::filesystem::path& path) { return read_gguf(map_file(path)); }
+TensorFile open_gguf(const std::filesystem::path& path) {
+  return open_gguf_with_parts(map_file(path));
+}
 
 TensorFile open_tensor_file(const std::filesystem::path& path) {
   if (is_shard_index(path)) return open_sharded(path);
-  return read_single_file(map_file(path));
+  const RawFile file = map_file(path);
+  if (starts_with(file, "GGUF")) return open_gguf_with_parts(file);
+  return read_single_file(file);
 }
 
 }  // namespace assay::files

@@ -111,7 +111,6 @@ std::vector<Malformed> malformed() {
   return {
       {"magic", patch("magic", u32{0x46554748}), "magic", "magic", "no GGUF file"},
       {"version1", patch("version", u32{1}), "version", "version", "version 1 is not supported"},
-      {"version2", patch("version", u32{2}), "version", "version", "version 2 is not supported"},
       {"version4", patch("version", u32{4}), "version", "version", "version 4 is not supported"},
       {"big_endian", patch("version", u32{3} << 24), "version", "version", "big-endian"},
       {"tensor_count", patch("tensor_count", kHuge), "tensor_count", "tensor_count",

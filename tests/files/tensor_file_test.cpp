@@ -106,7 +106,7 @@ TEST(LocateModel, GgufStandsAlone) {
     EXPECT_TRUE(files.config.empty());
   }
   folder.write("n.gguf", "GGUF");
-  expect_error(ErrorCode::bad_data, {folder.path().string(), "2 .gguf files", "m.gguf"},
+  expect_error(ErrorCode::bad_data, {folder.path().string(), "2 models in .gguf files", "m.gguf"},
                [&] { (void)locate_model(folder.path()); });
 }
 
