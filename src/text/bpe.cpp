@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/io.h"
+#include "base/utf8.h"
 #include "text/unicode.h"
 
 namespace assay::text {
@@ -13,29 +14,6 @@ namespace {
 
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 constexpr TokenId kDead = -1;
-
-constexpr bool is_printable_byte(unsigned byte) {
-  return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-}
-
-/// Printable Latin-1 bytes stand for themselves, the others for U+0100 and up, in order.
-constexpr std::array<char32_t, 256> kByteToCharacter = [] {
-  std::array<char32_t, 256> table{};
-  char32_t next = 0x100;
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    table[byte] = is_printable_byte(byte) ? byte : next++;
-  }
-  return table;
-}();
-
-constexpr std::array<std::int16_t, 0x144> kCharacterToByte = [] {
-  std::array<std::int16_t, 0x144> table{};
-  table.fill(-1);
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    table[kByteToCharacter[byte]] = static_cast<std::int16_t>(byte);
-  }
-  return table;
-}();
 
 struct ByOrder {  // the standard heap keeps the largest on top, this makes it the smallest
   bool operator()(const Bpe::Scratch::Candidate& a, const Bpe::Scratch::Candidate& b) const {
@@ -53,29 +31,15 @@ TokenId find_part(const Vocabulary& vocabulary, const std::string& piece, std::s
   return *id;
 }
 
+void link(std::vector<Bpe::Scratch::Symbol>& symbols) {
+  const auto count = static_cast<std::uint32_t>(symbols.size());
+  for (std::uint32_t i = 0; i < count; ++i) {
+    symbols[i].previous = i == 0 ? kNone : i - 1;
+    symbols[i].next = i + 1 == count ? kNone : i + 1;
+  }
+}
+
 }  // namespace
-
-std::string bytes_to_piece(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size() + bytes.size() / 4);
-  for (const char byte : bytes) {
-    append_utf8(out, kByteToCharacter[static_cast<unsigned char>(byte)]);
-  }
-  return out;
-}
-
-std::optional<std::string> piece_to_bytes(std::string_view piece) {
-  std::string storage;
-  if (valid_utf8(piece, storage).data() != piece.data()) return std::nullopt;
-  std::string out;
-  out.reserve(piece.size());
-  for (std::size_t position = 0; position < piece.size();) {
-    const char32_t c = next_code_point(piece, position);
-    if (c >= kCharacterToByte.size() || kCharacterToByte[c] < 0) return std::nullopt;
-    out.push_back(static_cast<char>(kCharacterToByte[c]));
-  }
-  return out;
-}
 
 void MergeTable::reserve(std::size_t entries) {
   const std::size_t slots = std::bit_ceil(std::max<std::size_t>(16, 2 * entries));
@@ -108,11 +72,10 @@ const MergeTable::Entry* MergeTable::find(TokenId left, TokenId right) const {
 
 Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, const BpeOptions& options,
          const std::string& where)
-    : fuse_unknown_(options.fuse_unknown), drop_before_merging_(options.drop_before_merging) {
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    const char one = static_cast<char>(byte);
-    byte_ids_[byte] = vocabulary.find(bytes_to_piece({&one, 1})).value_or(kDead);
-  }
+    : byte_level_(options.byte_level),
+      fuse_unknown_(options.fuse_unknown),
+      drop_before_merging_(options.drop_before_merging) {
+  read_alphabet(vocabulary, options);
   merges_.reserve(merges.size());
   for (std::size_t i = 0; i < merges.size(); ++i) {
     const auto& [left, right] = merges[i];
@@ -131,28 +94,57 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, const B
            base::printable(*options.unknown));
     }
   }
-  if (!options.ignore_merges) return;
-  whole_.reserve(vocabulary.size());
-  for (std::size_t id = 0; id < vocabulary.size(); ++id) {
-    const std::string* piece = vocabulary.piece(static_cast<TokenId>(id));
+}
+
+void Bpe::read_alphabet(const Vocabulary& vocabulary, const BpeOptions& options) {
+  byte_ids_.fill(kDead);
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const char one = static_cast<char>(byte);
+    if (byte_level_) {
+      byte_ids_[byte] = vocabulary.find(bytes_to_piece({&one, 1})).value_or(kDead);
+    } else if (options.byte_fallback) {
+      byte_ids_[byte] =
+          vocabulary.find(fallback_piece(static_cast<unsigned char>(byte))).value_or(kDead);
+    }
+  }
+  if (byte_level_ && !options.ignore_merges) return;
+  if (options.ignore_merges) whole_.reserve(vocabulary.size());
+  for (std::size_t index = 0; index < vocabulary.size(); ++index) {
+    const auto id = static_cast<TokenId>(index);
+    const std::string* piece = vocabulary.piece(id);
     if (piece == nullptr || piece->empty()) continue;
-    if (auto bytes = piece_to_bytes(*piece)) {
-      whole_.emplace(std::move(*bytes), static_cast<TokenId>(id));
+    if (!byte_level_) {
+      const auto first = base::decode_utf8(*piece);
+      if (static_cast<std::size_t>(first.length) == piece->size()) {
+        characters_.emplace(first.code, id);
+      }
+    }
+    if (!options.ignore_merges) continue;
+    if (!byte_level_) {
+      whole_.emplace(*piece, id);
+    } else if (auto bytes = piece_to_bytes(*piece)) {
+      whole_.emplace(std::move(*bytes), id);
     }
   }
 }
 
-void Bpe::encode(std::string_view bytes, Scratch& scratch, std::vector<TokenId>& ids) const {
-  if (bytes.size() >= kNone) {
-    fail(ErrorCode::out_of_memory, "a piece of text of {} bytes is too long", bytes.size());
+void Bpe::encode(std::string_view text, Scratch& scratch, std::vector<TokenId>& ids) const {
+  if (text.size() >= kNone) {
+    fail(ErrorCode::out_of_memory, "a piece of text of {} bytes is too long", text.size());
   }
   if (!whole_.empty()) {
-    if (const auto found = whole_.find(std::string(bytes)); found != whole_.end()) {
+    if (const auto found = whole_.find(std::string(text)); found != whole_.end()) {
       ids.push_back(found->second);
       return;
     }
   }
-  split_bytes(bytes, scratch.symbols);
+  scratch.symbols.clear();
+  if (byte_level_) {
+    split_bytes(text, scratch.symbols);
+  } else {
+    split_characters(text, scratch.symbols);
+  }
+  link(scratch.symbols);
   merge_all(scratch);
   for (const auto& symbol : scratch.symbols) {
     if (symbol.id != kDead) ids.push_back(symbol.id);
@@ -160,7 +152,6 @@ void Bpe::encode(std::string_view bytes, Scratch& scratch, std::vector<TokenId>&
 }
 
 void Bpe::split_bytes(std::string_view bytes, std::vector<Scratch::Symbol>& symbols) const {
-  symbols.clear();
   bool after_unknown = false;
   for (const char byte : bytes) {
     const TokenId id = byte_ids_[static_cast<unsigned char>(byte)];
@@ -170,11 +161,38 @@ void Bpe::split_bytes(std::string_view bytes, std::vector<Scratch::Symbol>& symb
     symbols.push_back({is_unknown ? unknown_.value_or(kDead) : id, 0, 0});
     after_unknown = is_unknown;
   }
-  const auto count = static_cast<std::uint32_t>(symbols.size());
-  for (std::uint32_t i = 0; i < count; ++i) {
-    symbols[i].previous = i == 0 ? kNone : i - 1;
-    symbols[i].next = i + 1 == count ? kNone : i + 1;
+}
+
+void Bpe::split_characters(std::string_view text, std::vector<Scratch::Symbol>& symbols) const {
+  // An unknown token waits until a known character or the end, also across bytes that stand in for
+  // a character: so does the reference.
+  bool waiting = false;
+  const auto flush = [&] {
+    if (waiting) symbols.push_back({*unknown_, 0, 0});
+    waiting = false;
+  };
+  for (std::size_t position = 0; position < text.size();) {
+    const std::size_t begin = position;
+    const auto found = characters_.find(next_code_point(text, position));
+    if (found != characters_.end()) {
+      flush();
+      symbols.push_back({found->second, 0, 0});
+      continue;
+    }
+    if (fall_back(text.substr(begin, position - begin), symbols)) continue;
+    if (!unknown_) continue;
+    if (!fuse_unknown_) flush();
+    waiting = true;
   }
+  flush();
+}
+
+/// Appends the bytes of a character; false, and nothing appended, if one of them has no piece.
+bool Bpe::fall_back(std::string_view character, std::vector<Scratch::Symbol>& symbols) const {
+  const auto id_of = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
+  if (std::ranges::any_of(character, [&](char byte) { return id_of(byte) == kDead; })) return false;
+  for (const char byte : character) symbols.push_back({id_of(byte), 0, 0});
+  return true;
 }
 
 void Bpe::push_candidate(Scratch& scratch, std::uint32_t left, std::uint32_t right) const {

@@ -8,21 +8,19 @@
 #include <utility>
 #include <vector>
 
+#include "text/byte_pieces.h"
 #include "text/vocabulary.h"
 
 namespace assay::text {
 
-/// Bytes and the printable characters that stand for them in byte-level vocabularies (GPT-2's
-/// table: "Ġ" is a space). The text of bytes, and back; nullopt if a character stands for none.
-[[nodiscard]] std::string bytes_to_piece(std::string_view bytes);
-[[nodiscard]] std::optional<std::string> piece_to_bytes(std::string_view piece);
-
 using Merge = std::pair<std::string, std::string>;
 
 struct BpeOptions {
+  bool byte_level = true;                ///< pieces stand for bytes; else they are what they read
+  bool byte_fallback = false;            ///< a character without a piece becomes its bytes' <0xNN>
   bool ignore_merges = false;            ///< a text that is a piece as a whole is not split
-  std::optional<std::string> unknown{};  ///< for bytes without a piece; none drops them
-  bool fuse_unknown = false;             ///< neighbouring unknown bytes become one token
+  std::optional<std::string> unknown{};  ///< for what has no piece; none drops it
+  bool fuse_unknown = false;             ///< neighbouring unknown ones become one token
   bool drop_before_merging = true;       ///< a dropped byte's neighbours may merge (tokenizer.json)
                                          ///< or stay apart (llama.cpp)
 };
@@ -47,8 +45,8 @@ class MergeTable {
   int shift_ = 63;
 };
 
-/// Byte-level byte pair encoding. The merge of lowest rank goes first, the leftmost among equals;
-/// O(n log n) in the length of the piece.
+/// Byte pair encoding, of bytes or of characters. The merge of lowest rank goes first, the leftmost
+/// among equals; O(n log n) in the length of the piece.
 class Bpe {
  public:
   /// Buffers that calls reuse; one per thread.
@@ -72,18 +70,24 @@ class Bpe {
   Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, const BpeOptions& options,
       const std::string& where);
 
-  /// Appends the ids of one piece of text, given as its raw bytes.
-  void encode(std::string_view bytes, Scratch& scratch, std::vector<TokenId>& ids) const;
+  /// Appends the ids of one piece of text: valid UTF-8, or at byte level any bytes.
+  void encode(std::string_view text, Scratch& scratch, std::vector<TokenId>& ids) const;
 
  private:
+  void read_alphabet(const Vocabulary& vocabulary, const BpeOptions& options);
   void split_bytes(std::string_view bytes, std::vector<Scratch::Symbol>& symbols) const;
+  void split_characters(std::string_view text, std::vector<Scratch::Symbol>& symbols) const;
+  [[nodiscard]] bool fall_back(std::string_view character,
+                               std::vector<Scratch::Symbol>& symbols) const;
   void merge_all(Scratch& scratch) const;
   void push_candidate(Scratch& scratch, std::uint32_t left, std::uint32_t right) const;
 
-  std::array<TokenId, 256> byte_ids_{};
+  std::array<TokenId, 256> byte_ids_{};  ///< of bytes, or of those that stand in for a character
+  std::unordered_map<char32_t, TokenId> characters_;
   MergeTable merges_;
-  std::unordered_map<std::string, TokenId> whole_;  ///< by bytes; only with ignore_merges
+  std::unordered_map<std::string, TokenId> whole_;  ///< by text; only with ignore_merges
   std::optional<TokenId> unknown_;
+  bool byte_level_ = true;
   bool fuse_unknown_ = false;
   bool drop_before_merging_ = true;
 };

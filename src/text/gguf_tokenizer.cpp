@@ -142,7 +142,7 @@ TokenizerParts parts_from_gguf(const Json& metadata, const std::string& file) {
   parts.eos = read_id(fields, "tokenizer.ggml.eos_token_id", size);
   parts.pad = read_id(fields, "tokenizer.ggml.padding_token_id", size);
   add_frame(fields, pattern, parts);
-  parts.decoder = ByteLevelDecoder{true};
+  parts.decoder.emplace_back(ByteLevelDecoder{true});
   return parts;
 }
 

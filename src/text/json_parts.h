@@ -10,8 +10,8 @@
 // and the place it stands at, for errors. A type or key that is not known is bad_data.
 namespace assay::text {
 
-/// The reading of `pre_tokenizer`. Byte-level models work on the bytes themselves, so the ByteLevel
-/// step is only allowed at the end, and what it would do to the text is left to the model.
+/// The reading of `pre_tokenizer`. A ByteLevel step at the end is left out of the steps, since
+/// byte-level models work on the bytes themselves; elsewhere it is a step like others.
 struct PreTokenizerPart {
   PreTokenizer steps;
   bool byte_level = false;

@@ -78,12 +78,31 @@ std::string apply(Lowercase /*step*/, std::string_view text) {
   return to_utf8(lower(to_utf32(text)));
 }
 
+std::string apply(const Prepend& step, std::string_view text) {
+  return text.empty() ? std::string() : step.text + std::string(text);
+}
+
+std::string apply(const Replacement& step, std::string_view text) { return replace(step, text); }
+
+std::string apply(const StripSpaces& step, std::string_view text) {
+  std::size_t begin = 0;
+  std::size_t end = text.size();
+  for (std::size_t at = 0; step.left && at < end && is_white_space(next_code_point(text, at));) {
+    begin = at;
+  }
+  for (std::size_t at = end;
+       step.right && at > begin && is_white_space(previous_code_point(text, at));) {
+    end = at;
+  }
+  return std::string(text.substr(begin, end - begin));
+}
+
 }  // namespace
 
 std::string normalize(const Normalizer& normalizer, std::string_view text) {
   std::string out(text);
   for (const NormalizerStep& step : normalizer) {
-    out = std::visit([&](const auto& s) { return apply(s, out); }, step);
+    out = std::visit([&](const auto& s) { return apply(s, std::string_view(out)); }, step);
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "text/replacement.h"
 #include "text/unicode.h"
 
 namespace assay::text {
@@ -20,7 +21,19 @@ struct BertNormalizer {
 
 struct Lowercase {};
 
-using NormalizerStep = std::variant<BertNormalizer, UnicodeForm, Lowercase>;
+/// Put before a text that is not empty.
+struct Prepend {
+  std::string text;
+};
+
+/// White space off the ends.
+struct StripSpaces {
+  bool left = true;
+  bool right = true;
+};
+
+using NormalizerStep =
+    std::variant<BertNormalizer, UnicodeForm, Lowercase, Prepend, Replacement, StripSpaces>;
 
 /// Steps applied in turn; none leaves the text as it is.
 using Normalizer = std::vector<NormalizerStep>;

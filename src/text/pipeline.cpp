@@ -7,22 +7,6 @@
 namespace assay::text {
 namespace {
 
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
-}
-
-/// English typography, in the reference's order; each token is cleaned by itself.
-void clean_up(std::string& text) {
-  constexpr std::pair<std::string_view, std::string_view> kRules[] = {
-      {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
-      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
-      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
-  };
-  for (const auto& [from, to] : kRules) replace_all(text, from, to);
-}
-
 class Pipeline final : public Tokenizer {
  public:
   explicit Pipeline(TokenizerParts parts) : parts_(std::move(parts)) {
@@ -52,7 +36,8 @@ class Pipeline final : public Tokenizer {
         if (part.id) {
           ids.push_back(*part.id);
         } else {
-          encode_text(part.range.of(normal), scratch, ids);
+          const bool at_start = raw.range.begin == 0 && part.range.begin == 0;
+          encode_text(Pieces(std::string(part.range.of(normal)), at_start), scratch, ids);
         }
       }
     }
@@ -60,18 +45,15 @@ class Pipeline final : public Tokenizer {
   }
 
   [[nodiscard]] std::string decode(std::span<const TokenId> ids, bool skip_special) const override {
-    std::string out;
-    bool first = true;
+    std::vector<DecodedPiece> pieces;
+    pieces.reserve(ids.size());
     for (const TokenId id : ids) {
       const AddedToken* added = parts_.added.find(id);
       if (added != nullptr && added->special && skip_special) continue;
       const std::string* piece = added != nullptr ? &added->content : parts_.vocabulary->piece(id);
-      if (piece == nullptr) continue;
-      std::visit([&](const auto& d) { append(d, *piece, added != nullptr, first, out); },
-                 parts_.decoder);
-      first = false;
+      if (piece != nullptr) pieces.push_back({*piece, added != nullptr});
     }
-    return out;
+    return decode_pieces(parts_.decoder, std::move(pieces));
   }
 
   [[nodiscard]] std::string token(TokenId id) const override {
@@ -91,8 +73,7 @@ class Pipeline final : public Tokenizer {
   }
 
  private:
-  void encode_text(std::string_view text, Bpe::Scratch& scratch, std::vector<TokenId>& ids) const {
-    Pieces pieces{std::string(text)};
+  void encode_text(Pieces pieces, Bpe::Scratch& scratch, std::vector<TokenId>& ids) const {
     pre_tokenize(parts_.pre_tokenizer, pieces);
     if (const auto* bpe = std::get_if<Bpe>(&parts_.model)) {
       for (const Range& range : pieces.ranges) bpe->encode(range.of(pieces.text), scratch, ids);
@@ -115,36 +96,6 @@ class Pipeline final : public Tokenizer {
     ids.insert(ids.end(), parts_.suffix.begin(), parts_.suffix.end());
     if (ids.size() > most) ids.resize(most);
     return ids;
-  }
-
-  static void append(const SpaceDecoder& /*decoder*/, std::string_view piece, bool /*added*/,
-                     bool first, std::string& out) {
-    if (!first) out += ' ';
-    out += piece;
-  }
-
-  static void append(const WordPieceDecoder& decoder, std::string_view piece, bool /*added*/,
-                     bool first, std::string& out) {
-    std::string text;
-    if (first) {
-      text = piece;
-    } else if (piece.starts_with(decoder.prefix)) {
-      text = piece.substr(decoder.prefix.size());
-    } else {
-      text = ' ';
-      text += piece;
-    }
-    if (decoder.cleanup) clean_up(text);
-    out += text;
-  }
-
-  static void append(const ByteLevelDecoder& decoder, const std::string& piece, bool added,
-                     bool /*first*/, std::string& out) {
-    if (added && decoder.added_as_is) {
-      out += piece;
-      return;
-    }
-    out += piece_to_bytes(piece).value_or(piece);
   }
 
   TokenizerParts parts_;

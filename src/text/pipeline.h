@@ -7,23 +7,13 @@
 
 #include "text/added_tokens.h"
 #include "text/bpe.h"
+#include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer.h"
 #include "text/wordpiece.h"
 
 namespace assay::text {
-
-/// How surface forms become text again; names as in tokenizer.json.
-struct WordPieceDecoder {
-  std::string prefix = "##";
-  bool cleanup = true;
-};
-struct ByteLevelDecoder {
-  bool added_as_is = false;  ///< added tokens are text, not bytes in disguise (GGUF)
-};
-struct SpaceDecoder {};  ///< pieces joined by spaces: a file without a decoder
-using Decoder = std::variant<SpaceDecoder, WordPieceDecoder, ByteLevelDecoder>;
 
 /// A tokenizer as plain parts, whatever file they came from.
 struct TokenizerParts {

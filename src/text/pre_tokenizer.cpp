@@ -1,6 +1,8 @@
 #include "text/pre_tokenizer.h"
 
 #include "text/bert_classes.h"
+#include "text/byte_pieces.h"
+#include "text/replacement.h"
 
 namespace assay::text {
 namespace {
@@ -116,17 +118,59 @@ void apply(const BertStep& /*step*/, Pieces& pieces) {
   split(pieces, SplitBehavior::isolated, CharacterFinder{is_bert_punctuation});
 }
 
-void apply(const PrefixSpaceStep& /*step*/, Pieces& pieces) {
+/// Writes every piece anew; edit(old, begin, out) appends what becomes of a piece to `out`.
+template <typename Edit>
+void rewrite(Pieces& pieces, Edit&& edit) {
   std::string text;
   text.reserve(pieces.text.size() + pieces.ranges.size());
   for (Range& piece : pieces.ranges) {
-    const std::string_view old = piece.of(pieces.text);
-    piece.begin = text.size();
-    if (!old.starts_with(' ')) text += ' ';
-    text += old;
-    piece.end = text.size();
+    const std::size_t begin = text.size();
+    edit(piece.of(pieces.text), piece.begin, text);
+    piece = {begin, text.size()};
   }
   pieces.text = std::move(text);
+}
+
+void apply(const PrefixSpaceStep& /*step*/, Pieces& pieces) {
+  rewrite(pieces, [](std::string_view old, std::size_t /*begin*/, std::string& out) {
+    if (!old.starts_with(' ')) out += ' ';
+    out += old;
+  });
+}
+
+void apply(const MetaspaceStep& step, Pieces& pieces) {
+  using enum MetaspaceStep::Prepend;
+  std::string mark;
+  append_utf8(mark, step.replacement);
+  rewrite(pieces, [&](std::string_view old, std::size_t begin, std::string& out) {
+    const bool here =
+        step.prepend == always || (step.prepend == first && pieces.at_start && begin == 0);
+    if (here && !old.starts_with(' ') && !old.starts_with(mark)) out += mark;
+    out += replace({" ", nullptr, mark}, old);
+  });
+  if (!step.split) return;
+  split(pieces, SplitBehavior::merged_with_next,
+        CharacterFinder{[&](char32_t c) { return c == step.replacement; }});
+}
+
+void apply(const ByteLevelStep& /*step*/, Pieces& pieces) {
+  rewrite(pieces, [](std::string_view old, std::size_t /*begin*/, std::string& out) {
+    out += bytes_to_piece(old);
+  });
+}
+
+void apply(const PunctuationStep& step, Pieces& pieces) {
+  split(pieces, step.behavior, CharacterFinder{is_bert_punctuation});
+}
+
+void apply(const WhiteSpaceStep& step, Pieces& pieces) {
+  split(pieces, SplitBehavior::removed, CharacterFinder{is_white_space});
+  if (step.cut_words) split(pieces, SplitBehavior::contiguous, CharacterFinder{is_word});
+}
+
+void apply(const DelimiterStep& step, Pieces& pieces) {
+  split(pieces, SplitBehavior::removed,
+        CharacterFinder{[&](char32_t c) { return c == step.delimiter; }});
 }
 
 }  // namespace

@@ -32,15 +32,45 @@ struct BertStep {};
 /// Puts a space before every piece that does not start with one.
 struct PrefixSpaceStep {};
 
-using PreTokenizerStep = std::variant<SplitStep, DigitsStep, BertStep, PrefixSpaceStep>;
+/// Spaces become `replacement`, and one is put before the text; with `split` each starts a piece.
+struct MetaspaceStep {
+  enum class Prepend { always, first, never };  ///< before every piece, or that at the text's start
+  char32_t replacement = U'\u2581';
+  Prepend prepend = Prepend::always;
+  bool split = true;
+};
+
+/// Bytes become the characters that stand for them.
+struct ByteLevelStep {};
+
+/// Punctuation and symbols of ASCII, and category P.
+struct PunctuationStep {
+  SplitBehavior behavior = SplitBehavior::isolated;
+};
+
+/// Drops white space; what is left may be cut between words and the rest.
+struct WhiteSpaceStep {
+  bool cut_words = false;
+};
+
+/// Drops a character.
+struct DelimiterStep {
+  char32_t delimiter = 0;
+};
+
+using PreTokenizerStep =
+    std::variant<SplitStep, DigitsStep, BertStep, PrefixSpaceStep, MetaspaceStep, ByteLevelStep,
+                 PunctuationStep, WhiteSpaceStep, DelimiterStep>;
 using PreTokenizer = std::vector<PreTokenizerStep>;
 
 /// Parts of one text, in order, not overlapping; what lies between them is dropped.
 struct Pieces {
-  explicit Pieces(std::string whole) : text(std::move(whole)) {
+  explicit Pieces(std::string whole, bool starts_text = true)
+      : text(std::move(whole)), at_start(starts_text) {
     if (!text.empty()) ranges.push_back({0, text.size()});
   }
   std::string text;
+  bool at_start = true;  ///< no added token stands before
   std::vector<Range> ranges;
 };
 

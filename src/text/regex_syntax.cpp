@@ -180,6 +180,7 @@ std::string translate_pattern(std::string_view pattern, const std::string& where
 }
 
 std::string literal_pattern(std::string_view literal) {
+  if (literal.empty()) return "(?!)";  // occurs nowhere, as in the reference
   std::string out;
   for (std::size_t position = 0; position < literal.size();) {
     out += fmt::format("\\x{{{:x}}}", static_cast<unsigned>(next_code_point(literal, position)));

@@ -49,17 +49,19 @@ std::optional<std::string> optional_text(Fields& fields, const std::string& key)
 
 void refuse_unless_empty(Fields& model, const char* key) {
   if (!model.text(key, "").empty()) {
-    fail(ErrorCode::bad_data, "{} is not supported in byte-level BPE", model.place(key));
+    fail(ErrorCode::bad_data, "{} is not supported in BPE", model.place(key));
   }
 }
 
-Bpe read_bpe(Fields& model, const Vocabulary& vocabulary) {
+Bpe read_bpe(Fields& model, const Vocabulary& vocabulary, bool byte_level) {
   const Json& list = model.array("merges");
   const std::string where = model.place("merges");
   std::vector<Merge> merges;
   merges.reserve(list.size());
   for (std::size_t i = 0; i < list.size(); ++i) merges.push_back(read_merge(list[i], where, i));
   BpeOptions options;
+  options.byte_level = byte_level;
+  options.byte_fallback = model.boolean("byte_fallback", false);
   options.ignore_merges = model.boolean("ignore_merges", false);
   options.unknown = optional_text(model, "unk_token");
   options.fuse_unknown = model.boolean("fuse_unk", false);
@@ -70,7 +72,7 @@ Bpe read_bpe(Fields& model, const Vocabulary& vocabulary) {
       fail(ErrorCode::bad_data, "{} would make the ids random", model.place("dropout"));
     }
   }
-  if (model.boolean("byte_fallback", false)) {
+  if (byte_level && options.byte_fallback) {
     fail(ErrorCode::bad_data, "{} is not supported in byte-level BPE",
          model.place("byte_fallback"));
   }
@@ -138,6 +140,23 @@ std::size_t count_ids(const TokenizerParts& parts) {
   return size;
 }
 
+/// Where white space was taken off, the reference no longer takes the first piece for the text's
+/// start in all cases; such files are not known to exist.
+void check_start_is_clear(const TokenizerParts& parts, const std::string& where) {
+  const bool strips = std::ranges::any_of(parts.normalizer, [](const NormalizerStep& step) {
+    const auto* strip = std::get_if<StripSpaces>(&step);
+    return strip != nullptr && strip->left;
+  });
+  const bool first = std::ranges::any_of(parts.pre_tokenizer, [](const PreTokenizerStep& step) {
+    const auto* metaspace = std::get_if<MetaspaceStep>(&step);
+    return metaspace != nullptr && metaspace->prepend == MetaspaceStep::Prepend::first;
+  });
+  if (strips && first) {
+    fail(ErrorCode::bad_data,
+         "{}: prepend_scheme 'first' behind the normalizer Strip is not supported", where);
+  }
+}
+
 /// Vocabulary, pre-tokenizer and model, which only make sense together.
 void read_model(Fields& root, TokenizerParts& parts, const Json& pre_tokenizer) {
   Fields model(root.at("model"), root.place("model"));
@@ -149,13 +168,11 @@ void read_model(Fields& root, TokenizerParts& parts, const Json& pre_tokenizer) 
   parts.vocabulary =
       std::make_unique<const Vocabulary>(read_vocabulary(model), model.place("vocab"));
   auto pre = read_pre_tokenizer(pre_tokenizer, root.place("pre_tokenizer"));
-  if (pre.byte_level != (type == "BPE")) {
-    fail(ErrorCode::bad_data, "{}: {} is not supported", root.place("pre_tokenizer"),
-         pre.byte_level ? "ByteLevel before a model other than BPE" : "BPE without ByteLevel");
-  }
   parts.pre_tokenizer = std::move(pre.steps);
+  if (pre.byte_level && type != "BPE") parts.pre_tokenizer.emplace_back(ByteLevelStep{});
+  check_start_is_clear(parts, root.place("pre_tokenizer"));
   if (type == "BPE") {
-    parts.model = read_bpe(model, *parts.vocabulary);
+    parts.model = read_bpe(model, *parts.vocabulary, pre.byte_level);
   } else {
     parts.model = read_wordpiece(model, *parts.vocabulary);
     parts.pad = parts.vocabulary->find("[PAD]");

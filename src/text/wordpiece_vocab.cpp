@@ -51,7 +51,7 @@ TokenizerParts parts_from_vocab(const std::filesystem::path& file,
   parts.prefix.push_back(required("[CLS]"));
   parts.suffix.push_back(required("[SEP]"));
   parts.pad = parts.vocabulary->find("[PAD]");
-  parts.decoder = WordPieceDecoder{};
+  parts.decoder.emplace_back(WordPieceDecoder{});
   return parts;
 }
 

@@ -49,6 +49,8 @@ void check_file(const std::string& golden_name, const Json& base) {
     for (const auto& [key, value] : one.at("override").items()) {
       if (key == "ignore_merges_and_string_merges") {
         ignore_merges(config["model"]);
+      } else if (key == "model_keys") {
+        config["model"].update(value);
       } else {
         config[key] = value;
       }
@@ -59,6 +61,11 @@ void check_file(const std::string& golden_name, const Json& base) {
 
 TEST(TextGolden, ByteLevelBpe) {
   check_file("bpe.json", base::read_json(golden_file("bpe_tokenizer.json")));
+}
+
+TEST(TextGolden, SentencePieceBpe) {
+  check_file("sentencepiece_bpe.json",
+             base::read_json(golden_file("sentencepiece_bpe_tokenizer.json")));
 }
 
 TEST(TextGolden, WordPiece) {

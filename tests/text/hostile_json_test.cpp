@@ -70,9 +70,22 @@ TEST(HostileTokenizerJson, WhatWouldChangeIdsIsRefused) {
   refuse(bpe, "/novelty", 1, {"novelty"});
   refuse(bpe, "/model/unk_token", "<none>", {"unk_token", "<none>"});
   refuse(bpe, "/model/ignore_merges", "yes", {"model.ignore_merges"});
-  refuse(bpe, "/normalizer", {{"type", "Replace"}}, {"normalizer", "Replace"});
-  refuse(bpe, "/pre_tokenizer", {{"type", "Metaspace"}}, {"pre_tokenizer", "Metaspace"});
-  refuse(bpe, "/pre_tokenizer", nullptr, {"pre_tokenizer", "ByteLevel"});
+  refuse(bpe, "/normalizer", {{"type", "Replace"}}, {"normalizer.pattern", "missing"});
+  refuse(bpe, "/normalizer", {{"type", "Prepend"}}, {"normalizer.prepend", "missing"});
+  refuse(bpe, "/normalizer", {{"type", "Odd"}}, {"normalizer", "Odd"});
+  const auto metaspace = [](const char* key, const Json& value) {
+    return Json{{"type", "Metaspace"}, {key, value}};
+  };
+  refuse(bpe, "/pre_tokenizer", metaspace("replacement", "ab"), {"replacement", "one character"});
+  refuse(bpe, "/pre_tokenizer", metaspace("replacement", ""), {"replacement", "one character"});
+  refuse(bpe, "/pre_tokenizer", metaspace("prepend_scheme", "last"), {"prepend_scheme", "last"});
+  refuse(bpe, "/pre_tokenizer", metaspace("novelty", 1), {"pre_tokenizer.novelty"});
+  Json stripped = bpe;
+  stripped["normalizer"] = {{"type", "Strip"}};
+  refuse(stripped, "/pre_tokenizer", metaspace("prepend_scheme", "first"), {"'first'", "Strip"});
+  refuse(bpe, "/pre_tokenizer", {{"type", "Odd"}}, {"pre_tokenizer", "Odd"});
+  const Json strip = {{"type", "Strip"}, {"content", " "}, {"start", -1}};
+  refuse(bpe, "/decoder", strip, {"decoder.start", "-1"});
   refuse(bpe, "/pre_tokenizer/novelty", 1, {"pre_tokenizer.novelty"});
   refuse(bpe, "/post_processor", {{"type", "Odd"}}, {"post_processor", "Odd"});
   refuse(bpe, "/decoder", {{"type", "Odd"}}, {"decoder", "Odd"});
@@ -129,9 +142,9 @@ TEST(HostileTokenizerJson, NestingAndPatterns) {
   refuse(bpe, "/pre_tokenizer", split({{"Regex", "[a&&b]"}}, "Isolated"), {"pattern", "&&"});
   refuse(bpe, "/pre_tokenizer", split({{"Odd", "a"}}, "Isolated"), {"pattern.Regex", "missing"});
   refuse(bpe, "/pre_tokenizer", split({{"Regex", "a"}}, "Sideways"), {"behavior", "Sideways"});
-  const Json late = {{"type", "Sequence"},
-                     {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}};
-  refuse(bpe, "/pre_tokenizer", late, {"pretokenizers[1]", "behind ByteLevel"});
+  Json sequences = {{"type", "ByteFallback"}};
+  for (int i = 0; i < 20; ++i) sequences = {{"type", "Sequence"}, {"decoders", {sequences}}};
+  refuse(bpe, "/decoder", sequences, {"decoder", "nested deeper"});
 }
 
 }  // namespace

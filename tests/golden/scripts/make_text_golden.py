@@ -178,6 +178,79 @@ def small_bpe(inputs):
     write("bpe.json", {"reference": "tokenizers", "texts": inputs, "cases": cases})
 
 
+def replace(pattern, content):
+    return {"type": "Replace", "pattern": {"String": pattern}, "content": content}
+
+
+def train_sentencepiece_bpe():
+    """As tokenizer.json of Llama-2: <unk>, <s>, </s>, 256 bytes, then pieces of characters."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always", split=True)
+    names = ["<unk>", "<s>", "</s>"] + [f"<0x{i:02X}>" for i in range(256)]
+    trainer = trainers.BpeTrainer(vocab_size=950, special_tokens=names, show_progress=False, limit_alphabet=90)
+    tokenizer.train_from_iterator(list(corpus()), trainer)
+    base = json.loads(tokenizer.to_str())
+    base["added_tokens"] = base["added_tokens"][:3]
+    base["pre_tokenizer"] = None
+    base["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u2581"}, replace(" ", "\u2581")]}
+    special = {"id": "<s>", "ids": [1], "tokens": ["<s>"]}
+    base["post_processor"] = {
+        "type": "TemplateProcessing", "special_tokens": {"<s>": special},
+        "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]}
+    base["decoder"] = {"type": "Sequence", "decoders": [
+        replace("\u2581", " "), {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+    return base
+
+
+def metaspace(scheme, split_words, **more):
+    return {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": scheme, "split": split_words, **more}
+
+
+def sentencepiece_bpe_variants():
+    out = {
+        "llama": {},
+        "first": {"normalizer": None, "pre_tokenizer": metaspace("first", False)},
+        "always_split": {"normalizer": None, "pre_tokenizer": metaspace("always", True),
+                         "decoder": metaspace("always", True)},
+        "never": {"normalizer": None, "pre_tokenizer": metaspace("never", True), "decoder": metaspace("never", True)},
+        "legacy_key": {"normalizer": None, "pre_tokenizer": {
+            "type": "Metaspace", "replacement": "\u2581", "add_prefix_space": True}},
+        "punctuation": {"normalizer": {"type": "Strip", "strip_left": True, "strip_right": True}, **sequence(
+            {"type": "Punctuation", "behavior": "Contiguous"}, metaspace("always", True))},
+        "white_space": {"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}},
+        "white_space_split": {"normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}},
+        "regex_replace": {"normalizer": {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": "\u2581"}},
+    }
+    cut = {"fused": True, "single": False}
+    for name, fused in cut.items():
+        out[name] = {"model_keys": {"byte_fallback": False, "fuse_unk": fused}}
+    return out
+
+
+def golden_variants(name, base, variants, inputs):
+    (OUT / f"{name}_tokenizer.json").write_text(json.dumps(base, ensure_ascii=True, separators=(",", ":")) + "\n")
+    cases = []
+    for index, (case, override) in enumerate(variants.items()):
+        config = copy.deepcopy(base)
+        for key, value in override.items():
+            if key == "model_keys":
+                config["model"].update(value)
+            else:
+                config[key] = value
+        result = run(Tokenizer.from_str(json.dumps(config)), inputs)
+        if index > 0:
+            result = {k: result[k] for k in ("ids", "text") if k == "ids" or "decoder" in override}
+        cases.append({"name": case, "override": override, **result})
+    write(f"{name}.json", {"reference": "tokenizers", "texts": inputs, "cases": cases})
+
+
+def sentencepiece_bpe(inputs):
+    base = train_sentencepiece_bpe()
+    golden_variants("sentencepiece_bpe", base, sentencepiece_bpe_variants(), inputs)
+
+
 def wordpiece(folder, inputs):
     tokenizer = Tokenizer.from_file(str(pathlib.Path(folder) / "tokenizer.json"))
     tokenizer.no_truncation()
@@ -219,6 +292,7 @@ def main():
     print(len(inputs), "texts")
     invalid_utf8()
     small_bpe(inputs)
+    sentencepiece_bpe(inputs)
     if options.minilm:
         wordpiece(options.minilm, inputs)
     if options.smollm2:
