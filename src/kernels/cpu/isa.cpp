@@ -44,8 +44,8 @@ unsigned saved_states(const Registers& leaf1) {
 
 std::string brand() {
   std::array<unsigned, 12> words{};
-  for (unsigned i = 0; i < 3; ++i) {
-    const Registers r = cpuid(0x80000002U + i, 0);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Registers r = cpuid(0x80000002U + static_cast<unsigned>(i), 0);
     words[i * 4] = r.eax;
     words[i * 4 + 1] = r.ebx;
     words[i * 4 + 2] = r.ecx;

@@ -26,32 +26,32 @@ consteval std::string_view compute_name(DType type) {
 }
 
 template <Encoding E, Activation A, DType C, Isa I>
-struct LinearName {
-  static consteval std::array<char, 64> make() {
-    std::array<char, 64> text{};
-    std::size_t used = 0;
-    const auto append = [&](std::string_view part) {
-      for (const char c : part) text[used++] = c;
-    };
-    append("linear_");
-    if (E != Encoding::f32 && E != Encoding::f16 && E != Encoding::bf16) {
-      append(kEncodingNames[static_cast<std::size_t>(E)]);
-      append("_");
-    }
-    append(A == Activation::int8_dynamic ? "dynamic" : compute_name(C));
+consteval std::array<char, 64> linear_name() {
+  std::array<char, 64> text{};
+  std::size_t used = 0;
+  const auto append = [&](std::string_view part) {
+    for (const char c : part) text[used++] = c;
+  };
+  append("linear_");
+  if (E != Encoding::f32 && E != Encoding::f16 && E != Encoding::bf16) {
+    append(kEncodingNames[static_cast<std::size_t>(E)]);
     append("_");
-    append(kIsaNames[static_cast<std::size_t>(I)]);
-    return text;
   }
-  static constexpr std::array<char, 64> kText = make();
-};
+  append(A == Activation::int8_dynamic ? "dynamic" : compute_name(C));
+  append("_");
+  append(kIsaNames[static_cast<std::size_t>(I)]);
+  return text;
+}
+
+template <Encoding E, Activation A, DType C, Isa I>
+inline constexpr std::array<char, 64> kLinearName = linear_name<E, A, C, I>();
 
 /// Identity of the kernel that multiplies E in compute type C with instruction set I. With int8
 /// activations both operands are int8.
 template <Encoding E, Activation A, DType C, Isa I>
 consteval KernelIdentity linear_identity() {
   const bool integer = A == Activation::int8_dynamic;
-  return {.kernel = LinearName<E, A, C, I>::kText.data(),
+  return {.kernel = kLinearName<E, A, C, I>.data(),
           .encoding = E,
           .activation = A,
           .compute = integer ? DType::i8 : C,

@@ -98,7 +98,7 @@ class Job {
 
   void multiply() {
     const std::int64_t panels = panel_count(call_.weight.n);
-    const std::int64_t group_rows = panels >= 4 * call_.pool.threads() ? 256 : 48;
+    const std::int64_t group_rows = panels >= std::int64_t{4} * call_.pool.threads() ? 256 : 48;
     const std::int64_t groups = (m_ + group_rows - 1) / group_rows;
     const std::int64_t threads = call_.pool.threads();
     const std::int64_t sums = std::min(group_rows, m_) * kPanel;

@@ -9,8 +9,6 @@
 namespace assay::kernels::cpu {
 namespace {
 
-using tensor::DType;
-
 /// Activations in the operand type, padded to whole units of depth.
 struct Operand {
   const std::byte* data;
@@ -55,7 +53,7 @@ struct Division {
 
   Division(std::int64_t n, std::int64_t rows, int threads) : panels(panel_count(n)) {
     // Few panels leave threads without work unless rows are divided too.
-    group_rows = panels >= 4 * threads ? 256 : 48;
+    group_rows = panels >= std::int64_t{4} * threads ? 256 : 48;
     groups = (rows + group_rows - 1) / group_rows;
   }
 };

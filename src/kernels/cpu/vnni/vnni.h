@@ -1,11 +1,6 @@
 #pragma once
 
-// GCC's own header reads a variable before it is set, on purpose.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
-#pragma GCC diagnostic pop
 
 #include "kernels/cpu/linear/identity.h"
 #include "kernels/cpu/linear/panel_ops.h"
