@@ -15,7 +15,7 @@ struct ShardedName {
   std::uint64_t position = 0;  ///< of the tensor's name, in the index
 };
 
-/// model.safetensors.index.json or pytorch_model.bin.index.json: which file holds which tensor.
+/// model.safetensors.index.json: which file holds which tensor.
 struct ShardIndex {
   std::vector<std::string> files;  ///< sorted, each once; plain names, beside the index
   std::vector<ShardedName> names;

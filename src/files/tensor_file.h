@@ -34,17 +34,14 @@ struct StoredTensor {
 /// number is allocated; weights are only mapped.
 class TensorFile {
  public:
-  [[nodiscard]] std::string_view format() const {
-    return format_;  ///< "safetensors", "gguf", "torch", "npy"
-  }
+  [[nodiscard]] std::string_view format() const { return format_; }  ///< "safetensors", "gguf"
   /// The file that was opened: of several, the index or the first part.
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   /// The files that hold the tensors; one, unless they are spread over several.
   [[nodiscard]] const std::vector<std::filesystem::path>& parts() const { return parts_; }
   [[nodiscard]] const std::vector<StoredTensor>& tensors() const { return tensors_; }
   [[nodiscard]] const StoredTensor* find(std::string_view name) const;
-  /// GGUF: every key with its value (arrays as JSON arrays). safetensors: "__metadata__". torch:
-  /// numbers, strings and truth values that stand beside the tensors.
+  /// GGUF: every key with its value (arrays as JSON arrays). safetensors: "__metadata__".
   [[nodiscard]] const Json& metadata() const { return metadata_; }
 
   /// The tensor as a borrowed EncodedTensor of shape [rows, cols] (1-d: [1, n]; n-d: the last
@@ -84,10 +81,10 @@ struct ModelFiles {
 };
 
 /// Accepts a weights file or the index of several (its folder is searched for the rest), or a
-/// folder with config.json and, in this order, model.safetensors, model.safetensors.index.json,
-/// pytorch_model.bin, pytorch_model.bin.index.json; or a folder with one .gguf file or one set of
-/// split ones. Any part of a set stands for the set. Errors say what is missing and where it was
-/// looked for. Only `weights` is sure to be there; for GGUF the companions stay empty.
+/// folder with config.json and model.safetensors or model.safetensors.index.json, in this order;
+/// or a folder with one .gguf file or one set of split ones. Any part of a set stands for the set.
+/// Errors say what is missing and where it was looked for. Only `weights` is sure to be there; for
+/// GGUF the companions stay empty.
 [[nodiscard]] ModelFiles locate_model(const std::filesystem::path& path);
 
 /// SHA-256 over the content of all files of a model, wherever they lie; cached by device, inode,
