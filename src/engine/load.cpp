@@ -1,5 +1,8 @@
 #include "engine/load.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/io.h"
@@ -12,6 +15,19 @@ namespace {
 using models::WeightSpec;
 using precision::EncodedTensor;
 using precision::PlanEntry;
+
+/// Gives back the pages that lie wholly inside of mapped bytes which have been read: the file's
+/// pages are then not counted in this process's memory beside the packed weights. A later read maps
+/// them again, so a refusal of the system means nothing.
+void release_pages(std::span<const std::byte> mapped) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto address = reinterpret_cast<std::uintptr_t>(mapped.data());
+  const std::uintptr_t begin = (address + page - 1) / page * page;
+  const std::uintptr_t end = (address + mapped.size()) / page * page;
+  if (begin >= end) return;
+  void* start = const_cast<std::byte*>(mapped.data()) + (begin - address);
+  (void)::madvise(start, end - begin, MADV_DONTNEED);
+}
 
 class Loader {
  public:
@@ -32,6 +48,7 @@ class Loader {
         weights_.vectors[spec.role] = vector(spec, spec.stored);
         if (!spec.bias.empty()) weights_.vectors[spec.role + ".bias"] = vector(spec, spec.bias);
       }
+      release_pages(source_.tensors().find(spec.stored)->bytes);
       done_ += stored_bytes(spec);
     }
     return std::move(weights_);

@@ -40,13 +40,11 @@ MatrixView Transformer::classify(MatrixView hidden, Batch batch, ops::Context& c
   ops::gather_rows(hidden, impl.first_rows, first);
   const MatrixView dense = impl.head_hidden.get(impl.activations, count, impl.config.hidden);
   impl.linear(*impl.head_dense, first, dense, context);
+  impl.demand_finite(dense, impl.head_dense->name());  // tanh and relu would hide an infinity
   ops::apply(impl.config.head_activation, dense, context.pool);
   const MatrixView y = impl.head_result.get(DType::f32, count, std::ssize(impl.config.labels));
   impl.linear(*impl.head_output, dense, y, context);
-  if (!kernels::cpu::all_finite(y)) {
-    fail(ErrorCode::numeric, "NaN or infinity in the logits: the output of {} or {} overflows {}",
-         impl.head_dense->name(), impl.head_output->name(), tensor::name_of(impl.activations));
-  }
+  impl.demand_finite(y, impl.head_output->name());
   return y;
 }
 

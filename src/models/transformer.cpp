@@ -28,7 +28,7 @@ MatrixView Transformer::forward(Batch batch, KvCache* cache, ops::Context& conte
   impl.check(batch, cache);
   impl.prepare(batch, cache);
   const MatrixView hidden = impl.pass(batch, cache, context);
-  if (!kernels::cpu::all_finite(hidden)) {
+  if (impl.overflowed || !kernels::cpu::all_finite(hidden)) {
     // NaN and infinity stay in the stream once they are in it, so one look at its end is enough.
     // The pass is repeated (the cache has not been advanced) to say where they came from.
     impl.locating = true;
@@ -80,6 +80,8 @@ void Transformer::Impl::prepare(Batch batch, const KvCache* cache) {
     }
   }
   zeros.assign(ids.size(), 0);
+  overflowed = false;
+  locating = false;
 }
 
 MatrixView Transformer::Impl::pass(Batch batch, KvCache* cache, ops::Context& context) {
@@ -131,6 +133,10 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
   linear(*block.query, x, q, context);
   linear(*block.key, x, k, context);
   linear(*block.value, x, v, context);
+  if (activations == tensor::DType::f16) {
+    // A score of -infinity is a weight of 0, so an overflow here need not reach the stream.
+    overflowed = overflowed || !kernels::cpu::all_finite(q) || !kernels::cpu::all_finite(k);
+  }
   if (config.position == PositionKind::rope) {
     ops::rope(q, positions, inverse_frequencies, config.head_dim, context.pool);
     ops::rope(k, positions, inverse_frequencies, config.head_dim, context.pool);
@@ -229,7 +235,11 @@ void Transformer::Impl::lookup(const ops::Linear& table, std::span<const std::in
 }
 
 void Transformer::Impl::located(MatrixView y, std::string_view layer) const {
-  if (!locating || kernels::cpu::all_finite(y)) return;
+  if (locating) demand_finite(y, layer);
+}
+
+void Transformer::Impl::demand_finite(MatrixView y, std::string_view layer) const {
+  if (kernels::cpu::all_finite(y)) return;
   fail(ErrorCode::numeric, "NaN or infinity in {} activations: first seen in the output of {}{}",
        tensor::name_of(activations), layer,
        activations == tensor::DType::f16 ? "; fp16 ends at 65504, bf16 does not" : "");

@@ -63,7 +63,8 @@ struct Transformer::Impl {
   std::vector<kernels::cpu::AttentionSequence> sequences;
   std::vector<float> row;
   std::vector<double> sums;
-  bool locating = false;  ///< every op's output is checked, to name the layer of a NaN
+  bool overflowed = false;  ///< infinity where a later op may hide it
+  bool locating = false;    ///< every op's output is checked, to name the layer of a NaN
 
   void resolve();
   [[nodiscard]] const ops::Linear* find(const std::string& role) const;
@@ -86,6 +87,8 @@ struct Transformer::Impl {
               ops::Context& context) const;
   void lookup(const ops::Linear& table, std::span<const std::int32_t> rows, tensor::MatrixView y,
               ops::Context& context) const;
+  /// Numeric error that names the layer unless y is finite; located() asks only while locating.
+  void demand_finite(tensor::MatrixView y, std::string_view layer) const;
   void located(tensor::MatrixView y, std::string_view layer) const;
 };
 

@@ -106,6 +106,14 @@ TEST_F(BadModels, AnActivationThatOverflowsIsNamedByItsLayer) {
   EXPECT_EQ(cache.length(0), 0);
 }
 
+TEST_F(BadModels, AKeyThatOverflowsIsSeenThoughSoftmaxHidesIt) {
+  for (int i = 0; i < 8 * 40; ++i) set("model.layers.1.self_attn.k_proj.weight", i, 60000.0F);
+  const auto model = load_model(write(), "fp16");
+  expect_error(ErrorCode::numeric, {"fp16", "model.layers.1.self_attn.k_proj"}, [&] {
+    (void)all_logits(*model, {5, 6, 7, 8});
+  });
+}
+
 TEST_F(BadModels, ThreadsOutOfRange) {
   const auto path = write();
   for (const int threads : {-1, 100000}) {

@@ -28,8 +28,9 @@ struct GgufModel {
   precision::Encoding encoding = precision::Encoding::f32;
   precision::Encoding table = precision::Encoding::f32;
 
-  explicit GgufModel(const std::string& golden)
-      : source(engine::ModelSource::open(golden_model(golden))) {}
+  explicit GgufModel(const std::filesystem::path& folder)
+      : source(engine::ModelSource::open(folder)) {}
+  static GgufModel golden(const std::string& name) { return GgufModel(golden_model(name)); }
 
   [[nodiscard]] std::vector<float> values(const std::string& stored) const {
     const auto tensor = source->tensors().encoded(*source->tensors().find(stored));
@@ -41,7 +42,7 @@ struct GgufModel {
     return values;
   }
 
-  static std::string gguf_name(std::string role) {
+  static std::string gguf_name(std::string role, const std::string& suffix = ".weight") {
     static const std::vector<std::pair<std::string, std::string>> kNames = {
         {"blocks.", "blk."},           {"attention.norm", "attn_norm"},
         {"attention.query", "attn_q"}, {"attention.key", "attn_k"},
@@ -54,7 +55,7 @@ struct GgufModel {
       const std::size_t at = role.find(from);
       if (at != std::string::npos) role.replace(at, from.size(), to);
     }
-    return role + ".weight";
+    return role + suffix;
   }
 
   [[nodiscard]] GgufWriter header() const {
@@ -80,17 +81,22 @@ struct GgufModel {
   [[nodiscard]] std::string bytes(GgufWriter file) const {
     for (const models::WeightSpec& spec : source->weights().weights) {
       if (!spec.layer.tied_to.empty()) continue;
+      const std::int64_t head = source->config().head_dim;
+      const bool permuted = spec.role.ends_with("query") || spec.role.ends_with("key");
       std::vector<float> plain = values(spec.stored);
       const std::int64_t rows = spec.matrix ? spec.layer.rows : 1;
       const std::int64_t cols = std::ssize(plain) / rows;
-      if (spec.role.ends_with("query") || spec.role.ends_with("key")) {
-        plain = interleaved(plain, cols, source->config().head_dim);
-      }
+      if (permuted) plain = interleaved(plain, cols, head);
       const auto as = !spec.matrix        ? precision::Encoding::f32
                       : spec.layer.lookup ? table
                                           : encoding;
       file.tensor(gguf_name(spec.role), spec.matrix ? rows : 0,
                   precision::info(as).encode(plain, rows, cols));
+      if (spec.bias.empty()) continue;
+      std::vector<float> bias = values(spec.bias);
+      if (permuted) bias = interleaved(bias, 1, head);
+      file.tensor(gguf_name(spec.role, ".bias"), 0,
+                  precision::info(precision::Encoding::f32).encode(bias, 1, std::ssize(bias)));
     }
     return file.bytes();
   }

@@ -18,7 +18,7 @@ Tokens some_tokens() {
 class Gguf : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Gguf, GivesTheBitsOfTheSafetensorsFile) {
-  const GgufModel gguf(GetParam());
+  const auto gguf = GgufModel::golden(GetParam());
   const ScratchFolder folder;
   const auto from_gguf =
       load_model(folder.write(GetParam() + ".F32.gguf", gguf.bytes()), "fp32", 2);
@@ -31,8 +31,41 @@ TEST_P(Gguf, GivesTheBitsOfTheSafetensorsFile) {
 INSTANTIATE_TEST_SUITE_P(Llama, Gguf,
                          ::testing::Values("llama_tied", "llama_untied", "llama_single_kv"));
 
+/// Llama with biases on every linear of its blocks, all of the size `scale`.
+std::filesystem::path with_biases(const ScratchFolder& folder, float scale) {
+  const auto path = golden_model("llama_single_kv");
+  Json config = golden_config("llama_single_kv");
+  config["attention_bias"] = true;
+  config["mlp_bias"] = true;
+  RawTensors tensors = read_raw(path / "model.safetensors");
+  base::Random random(9);
+  const auto source = engine::ModelSource::open(path);
+  for (const models::WeightSpec& spec : source->weights().weights) {
+    if (!spec.matrix || spec.layer.block < 0) continue;
+    std::vector<float> bias(static_cast<std::size_t>(spec.layer.rows));
+    for (float& b : bias) b = scale * static_cast<float>(random.normal());
+    tensors[spec.name + ".bias"] = floats({spec.layer.rows}, bias);
+  }
+  return write_model(folder, config, tensors);
+}
+
+TEST(GgufModels, BiasesArePermutedWithTheirRows) {
+  const ScratchFolder folder;
+  const Tokens ids = some_tokens();
+  const auto plain = all_logits(*load_model(golden_model("llama_single_kv"), "fp32"), ids);
+  const ScratchFolder zero;
+  EXPECT_EQ(all_logits(*load_model(with_biases(zero, 0.0F), "fp32"), ids), plain);
+
+  const GgufModel biased(with_biases(folder, 0.3F));
+  const auto expected = all_logits(*load_model(biased.source, "fp32"), ids);
+  EXPECT_GT(relative_error(expected, plain), 0.01);
+  const auto gguf = load_model(folder.write("biased.gguf", biased.bytes()), "fp32");
+  EXPECT_TRUE(gguf->config().attention_bias);
+  EXPECT_EQ(all_logits(*gguf, ids), expected);
+}
+
 TEST(GgufModels, StoredRowsArePutInOrderWithoutRequantizing) {
-  GgufModel gguf("llama_untied");  // 96 wide: whole blocks of 32
+  auto gguf = GgufModel::golden("llama_untied");  // 96 wide: whole blocks of 32
   gguf.encoding = Encoding::f16;
   gguf.table = Encoding::q8_0;
   const ScratchFolder folder;
@@ -61,16 +94,16 @@ TEST(GgufModels, UndoingThePermutationWorksOnEveryRowAlignedEncoding) {
 
 TEST(GgufModels, ATiedHeadIsRecognizedByItsMissingTensor) {
   const ScratchFolder folder;
-  const GgufModel tied("llama_tied");
+  const auto tied = GgufModel::golden("llama_tied");
   const auto source = engine::ModelSource::open(folder.write("m.gguf", tied.bytes()));
   EXPECT_TRUE(source->config().tied_head);
-  const GgufModel untied("llama_untied");
+  const auto untied = GgufModel::golden("llama_untied");
   EXPECT_FALSE(
       engine::ModelSource::open(folder.write("u.gguf", untied.bytes()))->config().tied_head);
 }
 
 TEST(GgufModels, VariantsAreRefusedByTheirKey) {
-  const GgufModel gguf("llama_tied");
+  const auto gguf = GgufModel::golden("llama_tied");
   const ScratchFolder folder;
   const auto refused = [&](const std::string& key, const std::string& message, auto change) {
     GgufWriter header = gguf.header();

@@ -115,7 +115,7 @@ TEST(Plans, ClassesAndExceptionsOfAQuantizedRecipe) {
 }
 
 TEST(Plans, RowsOfAQuantizedFileSaySo) {
-  GgufModel gguf("llama_untied");
+  auto gguf = GgufModel::golden("llama_untied");
   gguf.encoding = Encoding::q8_0;
   gguf.table = Encoding::q8_0;
   // Only widths that are whole blocks of 32 can be stored so; the MLP of this model is 72 wide.
