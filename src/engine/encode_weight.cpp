@@ -16,8 +16,10 @@ EncodedTensor encode_weight(const EncodedTensor& stored, precision::Encoding wan
   const precision::EncodingInfo& from = precision::info(stored.encoding);
   const std::int64_t cols = stored.cols;
   // A piece is whole rows and whole blocks.
-  const std::int64_t unit = to.row_aligned ? 1 : to.block / std::gcd(cols, std::int64_t{to.block});
-  const std::int64_t piece = std::max<std::int64_t>(kPieceElements / cols / unit, 1) * unit;
+  const std::int64_t block = std::max(to.block, 1);
+  const std::int64_t unit = to.row_aligned ? 1 : block / std::gcd(cols, block);
+  const std::int64_t piece =
+      std::max<std::int64_t>(kPieceElements / std::max<std::int64_t>(cols, 1) / unit, 1) * unit;
   const std::int64_t pieces = (stored.rows + piece - 1) / piece;
 
   tensor::Buffer codes(static_cast<std::size_t>(to.code_bytes(stored.rows, cols)));

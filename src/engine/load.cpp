@@ -74,12 +74,11 @@ class Loader {
   }
 
   EncodedTensor stored(const WeightSpec& spec, const std::string& tensor) const {
-    const EncodedTensor weight = source_.tensors().encoded(*source_.tensors().find(tensor));
+    EncodedTensor weight = source_.tensors().encoded(*source_.tensors().find(tensor));
     if (!spec.interleaved_rows) return weight;
     // A vector is one row in the file and has one element a row of the layer.
-    EncodedTensor column = weight;
-    if (tensor == spec.bias) std::swap(column.rows, column.cols);
-    return undo_interleaving(column, source_.config().head_dim);
+    if (tensor == spec.bias) std::swap(weight.rows, weight.cols);
+    return undo_interleaving(weight, source_.config().head_dim);
   }
 
   /// A norm or bias in f32, rounded to the activation type.

@@ -10,7 +10,6 @@ namespace {
 using precision::Encoding;
 using precision::PlanEntry;
 using precision::Precision;
-using tensor::DeviceKind;
 using tensor::DType;
 
 constexpr std::string_view kNoCuda =
