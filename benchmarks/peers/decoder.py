@@ -84,7 +84,13 @@ def summary(ours, theirs):
             f"{statistics.median(ratios):5.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
+@llama_cpp.llama_log_callback
+def silent(level, text, user_data):
+    """llama.cpp tells every tensor of its graph otherwise."""
+
+
 def main():
+    llama_cpp.llama_log_set(silent, ctypes.c_void_p(0))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--assay", default="build/release/src/assay")
