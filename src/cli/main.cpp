@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <exception>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "cli/commands.h"
