@@ -15,8 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Weights of a Hugging Face folder, the preferred first.
-constexpr std::array<std::string_view, 2> kWeightNames = {"model.safetensors",
-                                                          "model.safetensors.index.json"};
+constexpr std::array<std::string_view, 4> kWeightNames = {
+    "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+    "pytorch_model.bin.index.json"};
 
 fs::path if_there(const fs::path& file) {
   std::error_code ignored;
@@ -46,12 +47,10 @@ std::vector<fs::path> gguf_files(const fs::path& folder) {
 }
 
 [[noreturn]] void fail_no_weights(const fs::path& folder) {
-  std::string_view hint = "; give a .gguf file, or a folder with config.json and model.safetensors";
-  if (!if_there(folder / "pytorch_model.bin").empty()) {
-    hint = "; there is only pytorch_model.bin: convert it to safetensors";
-  }
-  fail(ErrorCode::bad_data, "{}: no model.safetensors and no .gguf file in this folder{}",
-       shown(folder), hint);
+  fail(ErrorCode::bad_data,
+       "{}: no model.safetensors, no pytorch_model.bin and no .gguf file in this folder; give a "
+       ".gguf file, or a folder with config.json and model.safetensors",
+       shown(folder));
 }
 
 /// With companions and, behind an index, the files that it names.

@@ -2,7 +2,9 @@
 
 #include "files/gguf.h"
 #include "files/mapped_file.h"
+#include "files/npy.h"
 #include "files/safetensors.h"
+#include "files/torch_zip.h"
 
 namespace assay::files {
 
@@ -10,14 +12,17 @@ namespace {
 
 constexpr std::string_view kLfsPointer = "version https://git-lfs";
 constexpr std::string_view kZip = "PK\x03\x04";
+constexpr std::string_view kNpy = "\x93NUMPY";
 
 [[noreturn]] void fail_unknown(const RawFile& file) {
-  std::string_view what = "is neither GGUF nor safetensors";
+  std::string_view what = "is neither GGUF nor safetensors, torch.save or .npy";
   if (file.bytes.empty()) what = "is an empty file";
   if (starts_with(file, kLfsPointer))
     what = "is only a git-lfs pointer; run `git lfs pull` for the model";
-  if (starts_with(file, kZip)) {
-    what = "is a zip archive (torch.save); convert the model to safetensors";
+  if (is_legacy_torch(file)) {
+    what =
+        "was written by torch.save before version 1.6; load it with torch and save it again, or "
+        "convert it to safetensors";
   }
   fail_field(file.path, "magic", 0, "the file {}", what);
 }
@@ -37,8 +42,10 @@ bool starts_with(const RawFile& file, std::string_view text, std::size_t at) {
 
 TensorFile read_single_file(const RawFile& file) {
   if (starts_with(file, "GGUF")) return read_gguf(file);
+  if (starts_with(file, kZip)) return read_torch(file);
+  if (starts_with(file, kNpy)) return read_npy(file);
   if (starts_with(file, "{", 8)) return read_safetensors(file);
-  const bool known = starts_with(file, kLfsPointer) || starts_with(file, kZip);
+  const bool known = starts_with(file, kLfsPointer) || is_legacy_torch(file);
   // A damaged file gets the message of the format that its name promises.
   if (!known && file.path.extension() == ".gguf") return read_gguf(file);
   if (!known && file.path.extension() == ".safetensors") return read_safetensors(file);

@@ -41,7 +41,7 @@ class TensorFile {
   [[nodiscard]] const std::vector<std::filesystem::path>& parts() const { return parts_; }
   [[nodiscard]] const std::vector<StoredTensor>& tensors() const { return tensors_; }
   [[nodiscard]] const StoredTensor* find(std::string_view name) const;
-  /// GGUF: every key with its value (arrays as JSON arrays). safetensors: "__metadata__".
+  /// GGUF: all keys (arrays as JSON arrays). safetensors: "__metadata__". torch: what is no tensor
   [[nodiscard]] const Json& metadata() const { return metadata_; }
 
   /// The tensor as a borrowed EncodedTensor of shape [rows, cols] (1-d: [1, n]; n-d: the last
@@ -81,7 +81,7 @@ struct ModelFiles {
 };
 
 /// Accepts a weights file or the index of several (its folder is searched for the rest), or a
-/// folder with config.json and model.safetensors or model.safetensors.index.json, in this order;
+/// folder with config.json and model.safetensors, pytorch_model.bin or the .index.json of either;
 /// or a folder with one .gguf file or one set of split ones. Any part of a set stands for the set.
 /// Errors say what is missing and where it was looked for. Only `weights` is sure to be there; for
 /// GGUF the companions stay empty.

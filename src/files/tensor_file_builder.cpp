@@ -93,6 +93,21 @@ TensorFile TensorFileBuilder::finish(Packing packing, std::uint64_t data_begin) 
   return std::move(result_);
 }
 
+void TensorFileBuilder::replace_bytes(TensorFile& file,
+                                      std::vector<std::pair<std::size_t, tensor::Buffer>> copies) {
+  if (copies.empty()) return;
+  struct Owner {
+    std::shared_ptr<const void> mapping;
+    std::vector<std::pair<std::size_t, tensor::Buffer>> copies;
+  };
+  const auto owner = std::make_shared<Owner>(Owner{file.owner_, std::move(copies)});
+  for (auto& [index, buffer] : owner->copies) {
+    auto& bytes = file.tensors_[index].bytes;
+    bytes = {buffer.data(), bytes.size()};
+  }
+  file.owner_ = owner;
+}
+
 void TensorFileBuilder::index_names() {
   const auto& tensors = result_.tensors_;
   auto order = order_by_name(tensors);
@@ -107,6 +122,7 @@ void TensorFileBuilder::index_names() {
 }
 
 void TensorFileBuilder::check_layout(Packing packing, std::uint64_t data_begin) const {
+  if (packing == Packing::shared) return;
   const auto& tensors = result_.tensors_;
   auto order = identity(tensors.size());
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "files/field_error.h"
@@ -29,7 +30,8 @@ struct RawFile {
 /// Where the tensors of a format may lie.
 enum class Packing : std::uint8_t {
   dense,  ///< one after another without holes, from the start of the data to the end of the file
-  loose   ///< anywhere, without overlap
+  loose,  ///< anywhere, without overlap
+  shared  ///< anywhere; tensors may share bytes
 };
 
 /// Collects a TensorFile and makes the checks that all formats share. Every error is bad_data with
@@ -52,6 +54,10 @@ class TensorFileBuilder {
 
   /// Checks names and layout. `data_begin` is where the tensors' data starts in the file.
   [[nodiscard]] TensorFile finish(Packing packing, std::uint64_t data_begin);
+
+  /// Gives tensors, by index, bytes that do not stand in the file as they are wanted.
+  static void replace_bytes(TensorFile& file,
+                            std::vector<std::pair<std::size_t, tensor::Buffer>> copies);
 
  private:
   void index_names();

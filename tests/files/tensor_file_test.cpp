@@ -78,7 +78,7 @@ TEST(OpenTensorFile, UnknownContentIsNamed) {
   rejects("c.gguf", "hello, this is no model", "is not \"GGUF\"");
   rejects("d.safetensors", "hello, this is no model", "header length");
   rejects("e.safetensors", "version https://git-lfs.github.com/spec/v1\n", "git lfs pull");
-  rejects("f.bin", "PK\x03\x04rest", "torch.save");
+  rejects("f.bin", "PK\x03\x04rest", "no end of a zip archive");
 }
 
 TEST(LocateModel, FolderWithCompanions) {
@@ -117,9 +117,10 @@ TEST(LocateModel, SaysWhatIsMissing) {
     expect_error(code, {path.string() + ": ", what}, [&] { (void)locate_model(path); });
   };
   rejects(ErrorCode::io, folder.path() / "absent", "no such file or folder");
-  rejects(ErrorCode::bad_data, folder.path(), "no model.safetensors and no .gguf file");
+  rejects(ErrorCode::bad_data, folder.path(),
+          "no model.safetensors, no pytorch_model.bin and no .gguf file");
   folder.write("pytorch_model.bin", "PK");
-  rejects(ErrorCode::bad_data, folder.path(), "only pytorch_model.bin");
+  rejects(ErrorCode::bad_data, folder.path(), "config.json is missing beside pytorch_model.bin");
   folder.write("model.safetensors", small_safetensors());
   rejects(ErrorCode::bad_data, folder.path(), "config.json is missing");
 }
