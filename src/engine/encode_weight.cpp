@@ -56,4 +56,39 @@ EncodedTensor undo_interleaving(const EncodedTensor& stored, std::int64_t head_d
   return result;
 }
 
+EncodedTensor slice_rows(const EncodedTensor& stored, std::int64_t first, std::int64_t count) {
+  const precision::EncodingInfo& info = precision::info(stored.encoding);
+  if (!info.row_aligned || !stored.scales.empty() || first < 0 || count < 1 ||
+      first + count > stored.rows) {
+    fail(ErrorCode::internal, "rows {} + {} of {} rows of {}", first, count, stored.rows,
+         info.name);
+  }
+  const std::size_t row_bytes = stored.codes.bytes.size() / static_cast<std::size_t>(stored.rows);
+  EncodedTensor result = stored;
+  result.rows = count;
+  result.codes.bytes = stored.codes.bytes.subspan(static_cast<std::size_t>(first) * row_bytes,
+                                                  static_cast<std::size_t>(count) * row_bytes);
+  return result;
+}
+
+EncodedTensor transposed(const EncodedTensor& stored) {
+  if (precision::info(stored.encoding).quantized) {
+    fail(ErrorCode::internal, "a weight of {} cannot be transposed",
+         precision::name_of(stored.encoding));
+  }
+  const std::size_t bytes = stored.codes.bytes.size();
+  const std::size_t size = bytes / static_cast<std::size_t>(stored.elements());
+  tensor::Buffer codes(bytes);
+  const std::byte* from = stored.codes.bytes.data();
+  for (std::int64_t r = 0; r < stored.rows; ++r) {
+    for (std::int64_t c = 0; c < stored.cols; ++c, from += size) {
+      std::memcpy(codes.data() + static_cast<std::size_t>(c * stored.rows + r) * size, from, size);
+    }
+  }
+  EncodedTensor result = stored;
+  std::swap(result.rows, result.cols);
+  result.codes = precision::share(std::move(codes));
+  return result;
+}
+
 }  // namespace assay::engine

@@ -16,4 +16,12 @@ namespace assay::engine {
 [[nodiscard]] precision::EncodedTensor undo_interleaving(const precision::EncodedTensor& stored,
                                                          std::int64_t head_dim);
 
+/// Rows [first, first + count) of a weight whose encoding is row-aligned and has no scales of its
+/// own (what files store); borrows the bytes. Internal error for others.
+[[nodiscard]] precision::EncodedTensor slice_rows(const precision::EncodedTensor& stored,
+                                                  std::int64_t first, std::int64_t count);
+
+/// [cols, rows] of an f32, f16 or bf16 weight; internal error for others.
+[[nodiscard]] precision::EncodedTensor transposed(const precision::EncodedTensor& stored);
+
 }  // namespace assay::engine

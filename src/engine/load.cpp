@@ -56,7 +56,7 @@ class Loader {
 
  private:
   double stored_bytes(const WeightSpec& spec) const {
-    return spec.layer.tied_to.empty()
+    return spec.layer.tied_to.empty() && spec.first_row == 0
                ? static_cast<double>(source_.tensors().find(spec.stored)->bytes.size())
                : 0.0;
   }
@@ -75,10 +75,15 @@ class Loader {
 
   EncodedTensor stored(const WeightSpec& spec, const std::string& tensor) const {
     EncodedTensor weight = source_.tensors().encoded(*source_.tensors().find(tensor));
-    if (!spec.interleaved_rows) return weight;
     // A vector is one row in the file and has one element a row of the layer.
-    if (tensor == spec.bias) std::swap(weight.rows, weight.cols);
-    return undo_interleaving(weight, source_.config().head_dim);
+    if (tensor == spec.bias) {
+      std::swap(weight.rows, weight.cols);
+    } else if (spec.transposed) {
+      weight = transposed(weight);
+    }
+    if (spec.all_rows > 0) weight = slice_rows(weight, spec.first_row, spec.layer.rows);
+    if (spec.interleaved_rows) weight = undo_interleaving(weight, source_.config().head_dim);
+    return weight;
   }
 
   /// A norm or bias in f32, rounded to the activation type.

@@ -38,10 +38,11 @@ std::int64_t elements(const files::StoredTensor& tensor) {
   return count;
 }
 
-/// Calls f(tensor) for every tensor of the file that the model uses, a tied one once.
+/// Calls f(tensor) for every tensor of the file that the model uses, a tied or fused one once.
 template <typename F>
 void for_each_tensor(const models::WeightMap& map, const files::TensorFile& file, const F& f) {
   for (const models::WeightSpec& spec : map.weights) {
+    if (spec.first_row > 0) continue;
     if (spec.layer.tied_to.empty()) f(*file.find(spec.stored));
     if (!spec.bias.empty()) f(*file.find(spec.bias));
   }

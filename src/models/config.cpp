@@ -6,6 +6,7 @@
 #include "base/names.h"
 #include "models/config_limits.h"
 #include "models/config_reader.h"
+#include "models/config_rope.h"
 #include "models/family.h"
 
 namespace assay::models {
@@ -70,7 +71,28 @@ std::int64_t size_of(const ConfigReader& reader, const SizeKey& key, std::int64_
   return key.key.empty() ? 0 : reader.integer(key.key, 1, highest, key.fallback);
 }
 
-void read_sizes(const ConfigReader& reader, const ConfigKeys& keys, ModelConfig& config) {
+void read_decoder(const ConfigReader& reader, const Family& family, ModelConfig& config) {
+  config.kv_heads = reader.integer("num_key_value_heads", 1, kMaxWidth, config.heads);
+  config.head_dim = reader.find("head_dim") == nullptr ? family.keys.head_dim
+                                                       : reader.integer("head_dim", 1, kMaxWidth);
+  const bool by_config = family.attention_bias == AttentionBias::by_config;
+  config.output_bias = by_config && reader.flag("attention_bias", false);
+  config.attention_bias = !by_config || config.output_bias;
+  config.mlp_bias = reader.flag("mlp_bias", false);
+  config.tied_head = reader.flag("tie_word_embeddings", family.keys.tied_head);
+}
+
+/// Positions are rows of the table behind that of the padding token.
+void shift_positions(const ConfigReader& reader, ModelConfig& config) {
+  config.padding_id = reader.integer("pad_token_id", 0, config.vocabulary - 1, 1);
+  config.max_positions -= config.padding_id + 1;
+  if (config.max_positions < 1) {
+    reader.refuse("max_position_embeddings", "leaves no position after those up to pad_token_id");
+  }
+}
+
+void read_sizes(const ConfigReader& reader, const Family& family, ModelConfig& config) {
+  const ConfigKeys& keys = family.keys;
   config.vocabulary = size_of(reader, keys.vocabulary, kMaxVocabulary);
   config.hidden = size_of(reader, keys.hidden, kMaxWidth);
   config.blocks = size_of(reader, keys.blocks, kMaxBlocks);
@@ -78,44 +100,14 @@ void read_sizes(const ConfigReader& reader, const ConfigKeys& keys, ModelConfig&
   config.intermediate = size_of(reader, keys.intermediate, kMaxIntermediate);
   config.max_positions = size_of(reader, keys.max_positions, kMaxPositions);
   config.token_types = size_of(reader, keys.token_types, kMaxWidth);
+  if (config.intermediate == 0) config.intermediate = 4 * config.hidden;  // GPT-2's n_inner
   config.kv_heads = config.heads;
-  if (config.causal) {
-    config.kv_heads = reader.integer("num_key_value_heads", 1, kMaxWidth, config.heads);
-    if (reader.find("head_dim") != nullptr) {
-      config.head_dim = reader.integer("head_dim", 1, kMaxWidth);
-    }
-    config.attention_bias = reader.flag("attention_bias", false);
-    config.mlp_bias = reader.flag("mlp_bias", false);
-    config.tied_head = reader.flag("tie_word_embeddings", false);
-  }
+  if (config.causal) read_decoder(reader, family, config);
+  if (family.positions_after_pad) shift_positions(reader, config);
   config.norm_eps =
       static_cast<float>(keys.eps.empty() ? keys.eps_value.value()
                                           : reader.number(keys.eps, 0.0, 1.0, keys.eps_value));
   config.activation = activation_of(reader, keys.activation);
-}
-
-/// transformers 5 writes rope_parameters, older versions rope_theta and rope_scaling.
-void read_rope(const ConfigReader& reader, ModelConfig& config) {
-  constexpr double kLargest = 1e12;
-  double theta = reader.number("rope_theta", 1.0, kLargest, 10000.0);
-  for (const std::string_view key : {"rope_scaling", "rope_parameters"}) {
-    const Json* value = reader.find(key);
-    if (value == nullptr) continue;
-    const ConfigReader inner(*value, fmt::format("{}: '{}'", reader.source(), key));
-    const std::string type = inner.text("rope_type", inner.text("type", "default"));
-    if (type != "default" && type != "none") {
-      reader.refuse(key,
-                    fmt::format("asks for RoPE scaling \"{}\", which is not implemented", type));
-    }
-    if (inner.number("partial_rotary_factor", 0.0, 1.0, 1.0) != 1.0) {
-      reader.refuse(key, "asks for a partial rotation, which is not implemented");
-    }
-    for (const auto& [name, part] : value->items()) {
-      if (part.is_object()) reader.refuse(key, "differs by layer, which is not implemented");
-    }
-    theta = inner.number("rope_theta", 1.0, kLargest, theta);
-  }
-  config.rope_theta = static_cast<float>(theta);
 }
 
 void read_labels(const ConfigReader& reader, ModelConfig& config) {
@@ -131,6 +123,37 @@ void read_labels(const ConfigReader& reader, ModelConfig& config) {
   const ConfigReader inner(*names, fmt::format("{}: 'id2label'", reader.source()));
   for (std::size_t i = 0; i < names->size(); ++i) {
     config.labels.push_back(inner.text(std::to_string(i)));
+  }
+}
+
+/// The window of each block, for families that have one.
+void read_windows(const ConfigReader& reader, const Family& family, ModelConfig& config) {
+  if (family.window == WindowRule::none) return;
+  const bool by_layer = family.window == WindowRule::by_layer;
+  if (by_layer && !reader.flag("use_sliding_window", false)) return;
+  const std::int64_t fallback = reader.contains("sliding_window") ? 0 : family.default_window;
+  const std::int64_t window = reader.integer("sliding_window", 1, kMaxPositions, fallback);
+  if (window == 0) return;
+  config.windows.assign(static_cast<std::size_t>(config.blocks), window);
+  if (!by_layer) return;
+  const Json* types = reader.find("layer_types");
+  if (types == nullptr) {
+    const std::int64_t full = reader.integer("max_window_layers", 0, kMaxBlocks, 28);
+    std::fill_n(config.windows.begin(), std::min(full, config.blocks), 0);
+    return;
+  }
+  if (!types->is_array() || std::ssize(*types) != config.blocks) {
+    reader.refuse("layer_types", fmt::format("must be a list of {} texts", config.blocks));
+  }
+  for (std::size_t i = 0; i < types->size(); ++i) {
+    const Json& type = (*types)[i];
+    if (type == "full_attention") {
+      config.windows[i] = 0;
+    } else if (type != "sliding_attention") {
+      reader.refuse("layer_types", fmt::format("has {}, which is not implemented; known are "
+                                               "full_attention and sliding_attention",
+                                               ConfigReader::shown(type)));
+    }
   }
 }
 
@@ -180,6 +203,7 @@ void apply_family(const Family& family, ModelConfig& config) {
   config.position = family.position;
   config.gated_mlp = family.gated_mlp;
   config.head_activation = family.head_activation;
+  config.head_norms = family.head_norms;
 }
 
 void check_heads(const std::string& source, ModelConfig& config) {
@@ -201,6 +225,7 @@ void check_heads(const std::string& source, ModelConfig& config) {
     fail(ErrorCode::bad_data, "{}: {} heads of width {} are more than {} columns", source,
          config.heads, config.head_dim, kMaxIntermediate);
   }
+  config.rotary_width = config.head_dim;
 }
 
 ModelConfig config_from_json(const Json& json, const std::string& source) {
@@ -213,11 +238,12 @@ ModelConfig config_from_json(const Json& json, const std::string& source) {
   apply_family(family, config);
   config.architecture = architecture.name;
   config.head = architecture.head;
-  read_sizes(reader, family.keys, config);
-  if (config.position == PositionKind::rope) read_rope(reader, config);
+  read_sizes(reader, family, config);
+  check_heads(source, config);
+  if (config.position == PositionKind::rope) read_rope(reader, family.partial_rotary, config);
+  read_windows(reader, family, config);
   if (config.head == HeadKind::classifier) read_labels(reader, config);
   read_special_ids(reader, config);
-  check_heads(source, config);
   return config;
 }
 

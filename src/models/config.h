@@ -17,7 +17,7 @@ enum class HeadKind { language_model, classifier, pooled_embedding };
 /// Everything a forward pass must know about one model, whatever file it came from. An unusual
 /// model adds a field here, not a class.
 struct ModelConfig {
-  std::string family;        ///< "llama", "bert", "distilbert"
+  std::string family;        ///< model_type: "llama", "bert"
   std::string architecture;  ///< "LlamaForCausalLM"
   HeadKind head = HeadKind::language_model;
   bool causal = true;  ///< decoder with a KV cache; false: encoder
@@ -34,12 +34,20 @@ struct ModelConfig {
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
   std::int64_t intermediate = 0;
-  std::int64_t max_positions = 0;
-  std::int64_t token_types = 0;  ///< 0: no segment embedding
-  bool attention_bias = false;   ///< where the family leaves it to the model
+  std::int64_t max_positions = 0;  ///< tokens that a sequence may have
+  std::int64_t token_types = 0;    ///< 0: no segment embedding
+  bool attention_bias = false;     ///< query, key, value; where the family leaves it to the model
+  bool output_bias = false;        ///< of attention
   bool mlp_bias = false;
+  bool head_norms = false;  ///< each head of query and key is normalized before RoPE
   float norm_eps = 1e-5F;
   float rope_theta = 10000.0F;
+  std::int64_t rotary_width = 0;     ///< columns of a head that RoPE rotates, the first ones
+  std::vector<float> rope_divisors;  ///< of RoPE's frequencies, for long contexts; empty: all 1
+  /// For each block how many positions a query sees, its own included; 0: all. Empty: all, always.
+  std::vector<std::int64_t> windows;
+  /// RoBERTa: positions are counted from padding_id + 1, and this token is not counted; -1: from 0.
+  std::int64_t padding_id = -1;
   /// Classifier: between its two layers.
   kernels::cpu::UnaryFunction head_activation = kernels::cpu::UnaryFunction::tanh;
   std::vector<std::string> labels;  ///< classifier: in order of the label's id
@@ -52,7 +60,7 @@ struct ModelConfig {
 /// of range and any rope/activation/attention variant that is not implemented.
 [[nodiscard]] ModelConfig config_from_json(const Json& config, const std::string& source);
 
-/// From GGUF metadata ("general.architecture" = llama).
+/// From GGUF metadata; the family by "general.architecture". Errors as above.
 [[nodiscard]] ModelConfig config_from_gguf(const files::TensorFile& file);
 
 /// One weight of the model: a matrix (a layer of the plan) or a vector (norm, bias).
@@ -62,6 +70,9 @@ struct WeightSpec {
   std::string stored;  ///< name of the tensor in this file (prefixes such as "bert." vary)
   std::string bias;    ///< stored name of the bias vector, or empty
   bool matrix = true;
+  bool transposed = false;     ///< stored as [columns, rows]
+  std::int64_t first_row = 0;  ///< of the stored tensor (after transposing), where it is fused:
+  std::int64_t all_rows = 0;   ///< it has so many rows, of which the layer is a range; 0: not fused
   bool interleaved_rows = false;  ///< GGUF: rows of attn_q/attn_k are permuted; undo on load
   precision::LayerInfo layer;     ///< for matrices
 };

@@ -15,6 +15,8 @@ class ConfigReader {
   ConfigReader(const Json& object, std::string source);
 
   [[nodiscard]] const Json* find(std::string_view key) const;
+  /// There, though it may be null.
+  [[nodiscard]] bool contains(std::string_view key) const { return object_.contains(key); }
   [[nodiscard]] std::int64_t integer(std::string_view key, std::int64_t lowest,
                                      std::int64_t highest,
                                      std::optional<std::int64_t> fallback = std::nullopt) const;

@@ -3,9 +3,15 @@
 #include <array>
 
 namespace assay::models {
+
+// One line for each family, and its place in the list.
+extern const Family kLlama, kMistral, kQwen2, kQwen3, kPhi3, kGpt2;
+extern const Family kBert, kRoberta, kXlmRoberta, kDistilBert;
+
 namespace {
 
-constexpr std::array<const Family*, 3> kFamilies = {&kLlama, &kBert, &kDistilBert};
+constexpr std::array kFamilies = {&kLlama, &kMistral, &kQwen2,   &kQwen3,      &kPhi3,
+                                  &kGpt2,  &kBert,    &kRoberta, &kXlmRoberta, &kDistilBert};
 
 }  // namespace
 
@@ -14,6 +20,13 @@ std::span<const Family* const> all_families() { return kFamilies; }
 const Family* find_family(std::string_view model_type) {
   for (const Family* family : kFamilies) {
     if (family->model_type == model_type) return family;
+  }
+  return nullptr;
+}
+
+const Family* find_gguf_family(std::string_view architecture) {
+  for (const Family* family : kFamilies) {
+    if (!family->gguf.empty() && family->gguf == architecture) return family;
   }
   return nullptr;
 }
@@ -32,7 +45,7 @@ std::int64_t extent(Extent e, const ModelConfig& config) {
     case Extent::vocabulary:
       return config.vocabulary;
     case Extent::positions:
-      return config.max_positions;
+      return config.max_positions + config.padding_id + 1;
     case Extent::token_types:
       return config.token_types;
     case Extent::intermediate:
@@ -41,6 +54,8 @@ std::int64_t extent(Extent e, const ModelConfig& config) {
       return config.heads * config.head_dim;
     case Extent::key_value:
       return config.kv_heads * config.head_dim;
+    case Extent::head:
+      return config.head_dim;
     case Extent::labels:
       return static_cast<std::int64_t>(config.labels.size());
   }

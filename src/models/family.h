@@ -17,6 +17,7 @@ enum class Extent {
   intermediate,
   query,      ///< heads * head_dim
   key_value,  ///< kv_heads * head_dim
+  head,       ///< head_dim
   labels
 };
 [[nodiscard]] std::int64_t extent(Extent e, const ModelConfig& config);
@@ -28,10 +29,10 @@ enum class RoleKind {
 };
 
 /// Whether a bias stands beside a weight: by the family, or by a field of the config.
-enum class BiasRule { none, required, by_attention, by_mlp };
+enum class BiasRule { none, required, by_attention, by_output, by_mlp };
 
 /// Which models of the family have the weight.
-enum class Presence { always, classifier, language_model, token_types };
+enum class Presence { always, classifier, language_model, token_types, head_norms };
 
 /// One weight of a family. A role with "{i}" stands for one weight in every block.
 struct RoleSpec {
@@ -46,7 +47,13 @@ struct RoleSpec {
   Presence presence = Presence::always;
   bool backbone = true;  ///< false: never has the backbone's prefix
   bool quantizable = true;
-  bool interleaved = false;  ///< GGUF permutes the rows (attn_q, attn_k)
+  bool interleaved = false;  ///< GGUF permutes the rows (attn_q, attn_k) where the family says so
+  /// The layer is one of several whose rows one module of the file holds, one after another.
+  std::string_view fused_name = {};         ///< that module; `name` is then ours
+  std::string_view fused_gguf = {};         ///< its GGUF name
+  std::span<const Extent> fused_rows = {};  ///< of all parts
+  std::size_t fused_part = 0;               ///< which of them this layer is
+  bool transposed = false;                  ///< [columns, rows] in safetensors (GPT-2's Conv1D)
 };
 
 /// A class of transformers that we can run. `prefixed`: its modules carry the backbone's prefix.
@@ -69,6 +76,22 @@ struct ConfigKeys {
   std::string_view activation;
   std::string_view eps;
   std::optional<double> eps_value;  ///< where it is absent, or fixed where `eps` is empty
+  bool tied_head = false;           ///< where tie_word_embeddings is absent
+  /// Where head_dim is absent; 0: hidden / heads.
+  std::int64_t head_dim = 0;
+};
+
+/// Which blocks see a window of positions only.
+enum class WindowRule {
+  none,
+  every_block,  ///< sliding_window: in all of them, null: in none
+  by_layer      ///< use_sliding_window, max_window_layers, layer_types
+};
+
+/// Biases of the attention's layers.
+enum class AttentionBias {
+  by_config,  ///< attention_bias: all four
+  without_output
 };
 
 /// A key whose other values change the arithmetic in a way that is not implemented. `accepted` is
@@ -78,7 +101,8 @@ struct RefusedKey {
   std::string_view accepted;
 };
 
-/// Everything that makes a family: plain data, one constant for each in families/.
+/// Everything that makes a family: plain data, one constant for each in families/, listed in
+/// family.cpp.
 struct Family {
   std::string_view model_type;
   std::string_view prefix;  ///< "bert."
@@ -92,14 +116,20 @@ struct Family {
   PositionKind position;
   bool gated_mlp;
   kernels::cpu::UnaryFunction head_activation;  ///< between the classifier's two layers
+  std::string_view gguf = {};                   ///< general.architecture, or empty: not read
+  bool gguf_interleaved = false;                ///< the converter permutes rows for RoPE
+  AttentionBias attention_bias = AttentionBias::by_config;
+  bool head_norms = false;
+  bool partial_rotary = false;  ///< heeds partial_rotary_factor
+  WindowRule window = WindowRule::none;
+  std::int64_t default_window = 0;   ///< where sliding_window is absent (not null)
+  bool positions_after_pad = false;  ///< positions are counted from pad_token_id + 1
 };
-
-extern const Family kLlama;
-extern const Family kBert;
-extern const Family kDistilBert;
 
 [[nodiscard]] std::span<const Family* const> all_families();
 /// nullptr if there is none of that model_type.
 [[nodiscard]] const Family* find_family(std::string_view model_type);
+/// nullptr if no family has that general.architecture.
+[[nodiscard]] const Family* find_gguf_family(std::string_view architecture);
 
 }  // namespace assay::models

@@ -50,11 +50,10 @@ void Transformer::Impl::check(Batch batch, const KvCache* cache) const {
   for (std::size_t i = 0; i < batch.size(); ++i) {
     const std::int64_t count = std::ssize(batch[i].tokens);
     if (count == 0) fail(ErrorCode::usage, "sequence {} of the batch has no tokens", i);
-    if (config.position == PositionKind::learned && count > config.max_positions) {
-      fail(ErrorCode::usage, "a sequence of {} tokens is longer than the model's {} positions",
-           count, config.max_positions);
+    if (cache == nullptr) {
+      check_positions(count);
+      continue;
     }
-    if (cache == nullptr) continue;
     const int slot = batch[i].slot;
     if (slot < 0 || slot >= cache->slots()) {
       fail(ErrorCode::usage, "slot {} is outside a cache of {} slots", slot, cache->slots());
@@ -66,7 +65,14 @@ void Transformer::Impl::check(Batch batch, const KvCache* cache) const {
       fail(ErrorCode::usage, "{} cached and {} new tokens do not fit a cache of {} positions",
            cache->length(slot), count, cache->capacity());
     }
+    check_positions(cache->length(slot) + count);
   }
+}
+
+void Transformer::Impl::check_positions(std::int64_t count) const {
+  if (config.position != PositionKind::learned || count <= config.max_positions) return;
+  fail(ErrorCode::usage, "a sequence of {} tokens is longer than the model's {} positions", count,
+       config.max_positions);
 }
 
 void Transformer::Impl::prepare(Batch batch, const KvCache* cache) {
@@ -75,8 +81,10 @@ void Transformer::Impl::prepare(Batch batch, const KvCache* cache) {
   for (const Sequence& s : batch) {
     const std::int64_t start = cache != nullptr ? cache->length(s.slot) : 0;
     ids.insert(ids.end(), s.tokens.begin(), s.tokens.end());
-    for (std::int64_t i = 0; i < std::ssize(s.tokens); ++i) {
-      positions.push_back(static_cast<std::int32_t>(start + i));
+    auto next = static_cast<std::int32_t>(start + config.padding_id + 1);
+    for (const TokenId token : s.tokens) {
+      const bool padding = config.padding_id >= 0 && token == config.padding_id;
+      positions.push_back(padding ? token : next++);
     }
   }
   zeros.assign(ids.size(), 0);
@@ -119,7 +127,7 @@ MatrixView Transformer::Impl::embed_tokens(ops::Context& context) {
   }
   lookup(*position_table, positions, part, context);
   ops::add_in_place(x, part, context.pool);
-  normalize(embedding_norm, x, x, context);
+  if (!embedding_norm.weight.empty()) normalize(embedding_norm, x, x, context);
   return x;
 }
 
@@ -137,10 +145,8 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
     // A score of -infinity is a weight of 0, so an overflow here need not reach the stream.
     overflowed = overflowed || !kernels::cpu::all_finite(q) || !kernels::cpu::all_finite(k);
   }
-  if (config.position == PositionKind::rope) {
-    ops::rope(q, positions, inverse_frequencies, config.head_dim, context.pool);
-    ops::rope(k, positions, inverse_frequencies, config.head_dim, context.pool);
-  }
+  position_heads(block.query_norm, q, context);
+  position_heads(block.key_norm, k, context);
   if (cache != nullptr) append(index, k, v, batch, *cache);
 
   sequences.clear();
@@ -165,12 +171,24 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
                   .head_dim = config.head_dim,
                   .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
                   .causal = config.causal,
+                  .window = config.windows.empty() ? 0 : config.windows[index],
                   .sequences = sequences},
                  context.pool, context.workspace);
   located(out, "the attention before " + block.attention_output->name());
   const MatrixView result = projected.get(activations, x.rows, config.hidden);
   linear(*block.attention_output, out, result, context);
   return result;
+}
+
+void Transformer::Impl::position_heads(const Norm& norm, MatrixView x,
+                                       ops::Context& context) const {
+  if (!norm.weight.empty()) {
+    const std::int64_t width = config.head_dim;
+    const MatrixView heads{x.data, x.type, x.rows * x.cols / width, width, width};
+    normalize(norm, heads, heads, context);
+  }
+  if (config.position != PositionKind::rope) return;
+  ops::rope(x, positions, inverse_frequencies, config.head_dim, context.pool);
 }
 
 void Transformer::Impl::append(std::int64_t block, MatrixView k, MatrixView v, Batch batch,

@@ -7,7 +7,7 @@
 
 namespace assay::models {
 
-/// A norm's vectors; bias is empty for RMS norms.
+/// A norm's vectors; bias is empty for RMS norms, both where the model has no such norm.
 struct Norm {
   std::span<const float> weight;
   std::span<const float> bias;
@@ -22,6 +22,8 @@ struct Block {
   const ops::Linear* gate = nullptr;  ///< nullptr where the MLP is not gated
   const ops::Linear* up = nullptr;
   const ops::Linear* down = nullptr;
+  Norm query_norm;  ///< of single heads
+  Norm key_norm;
   Norm attention_norm;
   Norm mlp_norm;
 };
@@ -70,8 +72,10 @@ struct Transformer::Impl {
   [[nodiscard]] const ops::Linear* find(const std::string& role) const;
   [[nodiscard]] const ops::Linear& matrix(const std::string& role) const;
   [[nodiscard]] Norm norm(const std::string& role) const;
+  [[nodiscard]] Norm norm_if_any(const std::string& role) const;
 
   void check(Batch batch, const KvCache* cache) const;
+  void check_positions(std::int64_t count) const;
   void prepare(Batch batch, const KvCache* cache);
   [[nodiscard]] tensor::MatrixView pass(Batch batch, KvCache* cache, ops::Context& context);
   [[nodiscard]] tensor::MatrixView embed_tokens(ops::Context& context);
@@ -81,6 +85,8 @@ struct Transformer::Impl {
               KvCache& cache);
   [[nodiscard]] tensor::MatrixView mlp(const Block& block, tensor::MatrixView x,
                                        ops::Context& context);
+  /// Norm of every head, then RoPE; what the model has of the two.
+  void position_heads(const Norm& norm, tensor::MatrixView x, ops::Context& context) const;
   void normalize(const Norm& norm, tensor::MatrixView x, tensor::MatrixView y,
                  ops::Context& context) const;
   void linear(const ops::Linear& layer, tensor::MatrixView x, tensor::MatrixView y,

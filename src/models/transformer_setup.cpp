@@ -1,21 +1,7 @@
-#include <cmath>
-
+#include "models/config_rope.h"
 #include "models/transformer_impl.h"
 
 namespace assay::models {
-namespace {
-
-/// 1 / theta^(2i / head_dim) for i < head_dim / 2, every step rounded to f32 as transformers does.
-std::vector<float> rope_frequencies(float theta, std::int64_t head_dim) {
-  std::vector<float> frequencies(static_cast<std::size_t>(head_dim / 2));
-  for (std::size_t i = 0; i < frequencies.size(); ++i) {
-    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
-    frequencies[i] = 1.0F / static_cast<float>(std::pow(static_cast<double>(theta), exponent));
-  }
-  return frequencies;
-}
-
-}  // namespace
 
 Transformer::Impl::Impl(ModelConfig c, Weights w, tensor::DType a)
     : config(std::move(c)), weights(std::move(w)), activations(a) {
@@ -23,7 +9,10 @@ Transformer::Impl::Impl(ModelConfig c, Weights w, tensor::DType a)
   row.resize(static_cast<std::size_t>(std::max(config.hidden, config.kv_heads * config.head_dim)));
   sums.resize(static_cast<std::size_t>(config.hidden));
   if (config.position == PositionKind::rope) {
-    inverse_frequencies = rope_frequencies(config.rope_theta, config.head_dim);
+    inverse_frequencies = rope_frequencies(config.rope_theta, config.rotary_width);
+    for (std::size_t i = 0; i < config.rope_divisors.size(); ++i) {
+      inverse_frequencies[i] /= config.rope_divisors[i];
+    }
   }
 }
 
@@ -32,7 +21,7 @@ void Transformer::Impl::resolve() {
   if (config.position == PositionKind::learned) {
     position_table = &matrix("embeddings.position");
     type_table = find("embeddings.type");
-    embedding_norm = norm("embeddings.norm");
+    embedding_norm = norm_if_any("embeddings.norm");
   }
   for (std::int64_t i = 0; i < config.blocks; ++i) {
     const std::string prefix = fmt::format("blocks.{}.", i);
@@ -43,10 +32,12 @@ void Transformer::Impl::resolve() {
                       .gate = config.gated_mlp ? &matrix(prefix + "mlp.gate") : nullptr,
                       .up = &matrix(prefix + "mlp.up"),
                       .down = &matrix(prefix + "mlp.down"),
+                      .query_norm = norm_if_any(prefix + "attention.query_norm"),
+                      .key_norm = norm_if_any(prefix + "attention.key_norm"),
                       .attention_norm = norm(prefix + "attention.norm"),
                       .mlp_norm = norm(prefix + "mlp.norm")});
   }
-  if (weights.vectors.contains("final_norm")) final_norm = norm("final_norm");
+  final_norm = norm_if_any("final_norm");
   head_dense = find("head.dense");
   head_output = find("head.output");
 }
@@ -60,6 +51,10 @@ const ops::Linear& Transformer::Impl::matrix(const std::string& role) const {
   const ops::Linear* layer = find(role);
   if (layer == nullptr) fail(ErrorCode::internal, "no weight was loaded for {}", role);
   return *layer;
+}
+
+Norm Transformer::Impl::norm_if_any(const std::string& role) const {
+  return weights.vectors.contains(role) ? norm(role) : Norm{};
 }
 
 Norm Transformer::Impl::norm(const std::string& role) const {

@@ -31,6 +31,8 @@ bool present(Presence presence, const ModelConfig& config) {
       return config.head == HeadKind::language_model;
     case Presence::token_types:
       return config.token_types > 0;
+    case Presence::head_norms:
+      return config.head_norms;
   }
   return false;
 }
@@ -43,6 +45,8 @@ bool wants_bias(BiasRule rule, const ModelConfig& config) {
       return true;
     case BiasRule::by_attention:
       return config.attention_bias;
+    case BiasRule::by_output:
+      return config.output_bias;
     case BiasRule::by_mlp:
       return config.mlp_bias;
   }
@@ -73,6 +77,7 @@ class Mapper {
       std::for_each(first, last, [&](const RoleSpec& role) { add(role, block); });
     }
     std::for_each(last, roles.end(), [&](const RoleSpec& role) { add(role, -1); });
+    if (gguf() && !config_.rope_divisors.empty()) used_.insert("rope_freqs.weight");
     note_unused();
     return std::move(map_);
   }
@@ -82,8 +87,9 @@ class Mapper {
 
   /// Names that the module may have in this file, the likeliest first.
   std::vector<std::string> stored_names(const RoleSpec& role, std::int64_t block) const {
-    if (gguf()) return {indexed(role.gguf, block)};
-    const std::string name = indexed(role.name, block);
+    const bool fused = !role.fused_rows.empty();
+    if (gguf()) return {indexed(fused ? role.fused_gguf : role.gguf, block)};
+    const std::string name = indexed(fused ? role.fused_name : role.name, block);
     if (!role.backbone) return {name};
     const std::string prefixed = std::string(family_.prefix) + name;
     return prefixed_ ? std::vector{prefixed, name} : std::vector{name, prefixed};
@@ -130,9 +136,15 @@ class Mapper {
     spec.role = indexed(role.role, block);
     spec.name = canonical(role, block);
     spec.matrix = role.kind != RoleKind::vector;
-    spec.interleaved_rows = role.interleaved && gguf();
+    spec.interleaved_rows = role.interleaved && family_.gguf_interleaved && gguf();
+    spec.transposed = role.transposed && !gguf();
+    for (std::size_t part = 0; part < role.fused_rows.size(); ++part) {
+      const std::int64_t size = extent(role.fused_rows[part], config_);
+      if (part < role.fused_part) spec.first_row += size;
+      spec.all_rows += size;
+    }
     const std::vector<std::string> names = stored_names(role, block);
-    const std::int64_t rows = extent(role.rows, config_);
+    const std::int64_t rows = spec.all_rows > 0 ? spec.all_rows : extent(role.rows, config_);
     if (wants_bias(role.bias, config_)) spec.bias = find(names, ".bias", ".beta", {rows}).name;
     if (spec.matrix) {
       add_layer(role, block, names, spec);
@@ -160,7 +172,16 @@ class Mapper {
       layer.source = table.layer.source;
       return;
     }
-    const StoredTensor& tensor = find(names, ".weight", ".weight", {layer.rows, layer.cols});
+    const std::int64_t rows = spec.all_rows > 0 ? spec.all_rows : layer.rows;
+    const std::vector<std::int64_t> shape =
+        spec.transposed ? std::vector{layer.cols, rows} : std::vector{rows, layer.cols};
+    const StoredTensor& tensor = find(names, ".weight", ".weight", shape);
+    if (spec.transposed && precision::info(tensor.encoding).quantized) {
+      fail(ErrorCode::bad_data,
+           "{}: tensor '{}' is {} and stored as its transpose; that is read "
+           "from f32, f16 and bf16 only",
+           file_.path().string(), base::printable(tensor.name), tensor.type);
+    }
     spec.stored = tensor.name;
     layer.source = tensor.encoding;
   }

@@ -12,6 +12,10 @@ void attention(const AttentionCall& call, base::ThreadPool& pool,
     fail(ErrorCode::internal, "attention: {} columns, {} heads of {} over {} key-value heads",
          call.q.cols, call.heads, call.head_dim, call.kv_heads);
   }
+  if (call.window < 0 || (call.window > 0 && !call.causal)) {
+    fail(ErrorCode::internal, "attention: a window of {} positions, causal {}", call.window,
+         call.causal);
+  }
   for (const AttentionSequence& s : call.sequences) {
     if (s.query_begin < 0 || s.query_count < 0 || s.query_begin + s.query_count > call.q.rows ||
         (s.query_count > 0 && s.key_count < 1) || (call.causal && s.key_count < s.query_count) ||

@@ -6,7 +6,7 @@
 namespace assay::ops {
 
 /// Rotates the heads of x[rows, heads * head_dim] in place; one position per row, head_dim / 2
-/// frequencies.
+/// frequencies or, where only the first columns of a head are rotated, fewer.
 inline void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
                  std::span<const float> inverse_frequencies, std::int64_t head_dim,
                  base::ThreadPool& pool) {
@@ -14,7 +14,10 @@ inline void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
   if (head_dim <= 0 || head_dim % 2 != 0 || x.cols % head_dim != 0) {
     fail(ErrorCode::internal, "rope: {} columns are no heads of {}", x.cols, head_dim);
   }
-  check_size("rope", "inverse frequencies", inverse_frequencies.size(), head_dim / 2);
+  if (inverse_frequencies.empty() || std::ssize(inverse_frequencies) > head_dim / 2) {
+    fail(ErrorCode::internal, "rope: {} frequencies for heads of {}", inverse_frequencies.size(),
+         head_dim);
+  }
   kernels::cpu::rope(x, positions, inverse_frequencies, head_dim, pool);
 }
 

@@ -89,8 +89,9 @@ TEST_P(DecoderBits, TheBatchDoesNotChangeBits) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Llama, DecoderBits,
-                         ::testing::Values("llama_tied", "llama_untied", "llama_single_kv"));
+INSTANTIATE_TEST_SUITE_P(Decoders, DecoderBits,
+                         ::testing::Values("llama_tied", "llama_untied", "llama_single_kv",
+                                           "mistral", "qwen2_window", "qwen3", "phi3", "gpt2"));
 
 class EncoderBits : public ::testing::TestWithParam<std::string> {};
 
@@ -114,7 +115,7 @@ TEST_P(EncoderBits, BatchAndThreadsDoNotChangeBits) {
 
 INSTANTIATE_TEST_SUITE_P(Bert, EncoderBits,
                          ::testing::Values("bert_embedding", "bert_classifier",
-                                           "distilbert_classifier"));
+                                           "distilbert_classifier", "roberta_classifier"));
 
 TEST(BatchChecks, WhatDoesNotFitTheCacheIsRefused) {
   const auto model = load_model(golden_model("llama_tied"), "fp32");

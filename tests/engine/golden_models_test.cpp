@@ -1,12 +1,30 @@
 // Every family against transformers in fp32, on small random models.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "engine/support.h"
 
 namespace assay::testing {
 namespace {
 
 constexpr double kTolerance = 1e-4;
+
+/// The random models of tests/golden/models, decoders or encoders.
+std::vector<std::string> golden_names(bool decoders) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_model(""))) {
+    const auto file = entry.path() / "golden.safetensors";
+    // Others are outputs of real models, or of quantized checkpoints.
+    if (!std::filesystem::exists(entry.path() / "config.json")) continue;
+    if (!std::filesystem::exists(file)) continue;
+    if (Golden(file).has(decoders ? "greedy0.prompt" : "seq0.hidden")) {
+      names.push_back(entry.path().filename().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
 
 class GoldenDecoders : public ::testing::TestWithParam<std::string> {
  protected:
@@ -35,8 +53,7 @@ TEST_P(GoldenDecoders, GreedyTokensWithTheCacheAreEqual) {
   EXPECT_EQ(precision::compare(model_->plan(), model_->ledger()), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(Llama, GoldenDecoders,
-                         ::testing::Values("llama_tied", "llama_untied", "llama_single_kv"));
+INSTANTIATE_TEST_SUITE_P(All, GoldenDecoders, ::testing::ValuesIn(golden_names(true)));
 
 class GoldenEncoders : public ::testing::TestWithParam<std::string> {
  protected:
@@ -103,9 +120,58 @@ TEST_P(GoldenEncoders, RefuseWhatDoesNotFit) {
   expect_error(ErrorCode::usage, {"encoder"}, [&] { (void)model_->make_cache(1, 8); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Bert, GoldenEncoders,
-                         ::testing::Values("bert_embedding", "bert_classifier",
-                                           "distilbert_classifier"));
+INSTANTIATE_TEST_SUITE_P(All, GoldenEncoders, ::testing::ValuesIn(golden_names(false)));
+
+TEST(GoldenFamilies, EveryFamilyHasAModelHere) {
+  std::set<std::string> seen;
+  for (const bool decoders : {true, false}) {
+    for (const std::string& name : golden_names(decoders)) {
+      seen.insert(engine::ModelSource::open(golden_model(name))->config().family);
+    }
+  }
+  for (const std::string& family : models::family_names())
+    EXPECT_TRUE(seen.contains(family)) << family;
+}
+
+TEST(GoldenFamilies, AFusedTensorIsCountedOnce) {
+  for (const char* name : {"phi3", "gpt2"}) {
+    const auto source = engine::ModelSource::open(golden_model(name));
+    std::int64_t count = 0;
+    for (const files::StoredTensor& tensor : source->tensors().tensors()) {
+      std::int64_t elements = 1;
+      for (const std::int64_t n : tensor.shape) elements *= n;
+      count += elements;
+    }
+    EXPECT_EQ(source->parameters(), count) << name;
+    EXPECT_TRUE(source->weights().notices.empty()) << name;
+  }
+}
+
+TEST(GoldenFamilies, LearnedPositionsEndForDecodersToo) {
+  const auto model = load_model(golden_model("gpt2"), "fp32", 1);
+  models::KvCache cache = model->make_cache(1, 200);
+  const Tokens many(150, 3);
+  const engine::Sequence first{many, 0};
+  (void)model->decode({&first, 1}, cache);
+  const Tokens more(11, 3);
+  const engine::Sequence second{more, 0};
+  expect_error(ErrorCode::usage, {"161 tokens", "160 positions"}, [&] {
+    (void)model->decode({&second, 1}, cache);
+  });
+}
+
+TEST(GoldenFamilies, QuantizedRecipesRunOnFusedAndTransposedLayers) {
+  for (const char* name : {"phi3", "gpt2", "qwen3", "mistral"}) {
+    const Golden golden(golden_model(name) / "golden.safetensors");
+    const Tokens ids = golden.tokens("seq4.ids");
+    const auto reference = golden.values("seq4.logits");
+    for (const char* precision : {"bf16", "int8"}) {
+      const auto model = load_model(golden_model(name), precision, 2);
+      EXPECT_LE(relative_error(all_logits(*model, ids), reference), 0.1) << name << precision;
+      EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "") << name << precision;
+    }
+  }
+}
 
 }  // namespace
 }  // namespace assay::testing

@@ -89,6 +89,50 @@ TEST(Config, EosMayBeAListAndBosMayBeMissing) {
   EXPECT_EQ(config.bos_id, -1);
 }
 
+TEST(Config, WindowsByBlock) {
+  EXPECT_TRUE(read(golden_config("llama_tied")).windows.empty());
+  Json mistral = golden_config("mistral");
+  EXPECT_EQ(read(mistral).windows, (std::vector<std::int64_t>{29, 29}));
+  mistral["sliding_window"] = nullptr;
+  EXPECT_TRUE(read(mistral).windows.empty());
+  mistral.erase("sliding_window");
+  EXPECT_EQ(read(mistral).windows, (std::vector<std::int64_t>{4096, 4096}));
+
+  EXPECT_TRUE(read(golden_config("qwen2")).windows.empty());
+  Json qwen = golden_config("qwen2_window");
+  const std::vector<std::int64_t> expected{0, 24, 24};
+  EXPECT_EQ(read(qwen).windows, expected);
+  qwen.erase("layer_types");
+  EXPECT_EQ(read(qwen).windows, expected);
+  qwen["max_window_layers"] = 28;
+  EXPECT_EQ(read(qwen).windows, (std::vector<std::int64_t>{0, 0, 0}));
+}
+
+TEST(Config, WhatTheFamilyFixes) {
+  const ModelConfig qwen2 = read(golden_config("qwen2"));
+  EXPECT_TRUE(qwen2.attention_bias);
+  EXPECT_FALSE(qwen2.output_bias);
+  const ModelConfig qwen3 = read(golden_config("qwen3"));
+  EXPECT_TRUE(qwen3.head_norms);
+  EXPECT_FALSE(qwen3.attention_bias);
+  EXPECT_EQ(qwen3.head_dim, 20);
+  const ModelConfig phi3 = read(golden_config("phi3"));
+  EXPECT_EQ(phi3.rotary_width, 12);
+  EXPECT_EQ(phi3.head_dim, 20);
+  Json narrow = golden_config("phi3");
+  narrow["rope_parameters"]["partial_rotary_factor"] = 0.01;
+  expect_error(ErrorCode::bad_data, {"config.json", "partial_rotary_factor", "0 of 20 columns"},
+               [&] { (void)read(narrow); });
+  const ModelConfig gpt2 = read(golden_config("gpt2"));
+  EXPECT_EQ(gpt2.intermediate, 4 * 60);
+  EXPECT_TRUE(gpt2.tied_head);
+  EXPECT_EQ(gpt2.activation, UnaryFunction::gelu_tanh);
+  const ModelConfig roberta = read(golden_config("roberta_classifier"));
+  EXPECT_EQ(roberta.padding_id, 1);
+  EXPECT_EQ(roberta.max_positions, 100);
+  EXPECT_EQ(read(golden_config("bert_embedding")).padding_id, -1);
+}
+
 struct BadConfig {
   std::string model;
   std::string key;
@@ -135,13 +179,34 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"llama_tied", "rms_norm_eps", -1.0, "from 0"},
         BadConfig{"llama_tied", "rope_theta", 0.0, "from 1"},
         BadConfig{"llama_tied", "hidden_act", "mish", "not implemented"},
-        BadConfig{"llama_tied", "rope_scaling", {{"type", "linear"}, {"factor", 2.0}}, "linear"},
-        BadConfig{"llama_tied", "rope_scaling", {{"rope_type", "llama3"}}, "llama3"},
+        BadConfig{"llama_tied", "rope_scaling", {{"type", "linear"}}, "'factor' is missing"},
+        BadConfig{"llama_tied", "rope_scaling", {{"type", "linear"}, {"factor", 0.5}}, "from 1"},
+        BadConfig{"llama_tied", "rope_scaling", {{"rope_type", "llama3"}}, "'factor' is missing"},
+        BadConfig{"llama_tied",
+                  "rope_scaling",
+                  {{"rope_type", "llama3"},
+                   {"factor", 8},
+                   {"low_freq_factor", 4},
+                   {"high_freq_factor", 4},
+                   {"original_max_position_embeddings", 64}},
+                  "larger than low_freq_factor"},
+        BadConfig{"llama_tied", "partial_rotary_factor", 0.5, "not implemented for llama"},
         BadConfig{"llama_untied", "rope_parameters", {{"rope_type", "yarn"}}, "yarn"},
         BadConfig{"llama_untied",
                   "rope_parameters",
                   {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}},
                   "partial"},
+        BadConfig{"phi3", "rope_parameters", {{"rope_type", "longrope"}}, "longrope"},
+        BadConfig{"qwen2_window", "layer_types", {"full_attention"}, "a list of 3 texts"},
+        BadConfig{"qwen2_window",
+                  "layer_types",
+                  {"full_attention", "sliding_attention", "linear_attention"},
+                  "linear_attention"},
+        BadConfig{"mistral", "sliding_window", 0, "from 1"},
+        BadConfig{"mistral", "attention_bias", true, "not implemented"},
+        BadConfig{"gpt2", "scale_attn_by_inverse_layer_idx", true, "not implemented"},
+        BadConfig{"gpt2", "n_embd", kRemoved, "is missing"},
+        BadConfig{"roberta_classifier", "max_position_embeddings", 2, "leaves no position"},
         BadConfig{"llama_tied", "tie_word_embeddings", "yes", "true or false"},
         BadConfig{"llama_tied", "eos_token_id", 301, "ids of the vocabulary"},
         BadConfig{"llama_tied", "quantization_config", {{"quant_method", "gptq"}}, "quantized"},

@@ -60,7 +60,9 @@ TEST_F(Checks, Rope) {
   ops::rope(x_.view(), positions, two, 4, pool_);
   expect_internal([&] { ops::rope(x_.view(), std::vector<std::int32_t>{0}, two, 4, pool_); },
                   "rope");
-  expect_internal([&] { ops::rope(x_.view(), positions, two, 8, pool_); }, "rope");
+  ops::rope(x_.view(), positions, two, 8, pool_);  // half of each head is rotated
+  expect_internal([&] { ops::rope(x_.view(), positions, two, 2, pool_); }, "rope");
+  expect_internal([&] { ops::rope(x_.view(), positions, {}, 4, pool_); }, "rope");
   expect_internal([&] { ops::rope(x_.view(), positions, two, 3, pool_); }, "rope");
   expect_internal([&] { ops::rope(narrow_.view(), positions, two, 4, pool_); }, "rope");
 }
@@ -99,6 +101,12 @@ TEST_F(Checks, Attention) {
   expect_internal([&] { ops::attention(bad, pool_, workspace_); }, "attention");
   bad = good;
   bad.head_dim = 5;
+  expect_internal([&] { ops::attention(bad, pool_, workspace_); }, "attention");
+  bad = good;
+  bad.window = -1;
+  expect_internal([&] { ops::attention(bad, pool_, workspace_); }, "attention");
+  bad.window = 1;
+  bad.causal = false;
   expect_internal([&] { ops::attention(bad, pool_, workspace_); }, "attention");
   for (const AttentionSequence& wrong :
        {AttentionSequence{.query_begin = 1, .query_count = 2, .stride = 8, .key_count = 2},

@@ -3,7 +3,8 @@
 // A query's arithmetic depends on nothing but its own values and the positions it sees: tiles count
 // from position 0; a score is one vector accumulator over the head's dimensions, folded by a fixed
 // tree; within a tile values are added in ascending order of position; hidden positions contribute
-// an exact 0. So prompts, decode steps, batches and any number of threads give the same bits.
+// an exact 0, and a tile of which a query sees nothing is left out for it. So prompts, decode
+// steps, batches and any number of threads give the same bits.
 //
 // A bundle is a set of queries that read the same keys: the heads of one group and a block of rows.
 // Keys and values of a tile are widened to f32 once for a bundle. Threads take contiguous shares of
@@ -66,15 +67,21 @@ HWY_INLINE FloatVec FoldAll(FloatTag d, FloatVec* sums) {
   }
 }
 
-/// scores[j] = scale * q . key[j] for the first `visible` of `rows` keys, -inf for the others of
-/// the tile. Returns the largest.
+/// Positions of a tile that a query sees: [first, end), not empty.
+struct Seen {
+  std::size_t first;
+  std::size_t end;
+};
+
+/// scores[j] = scale * q . key[j] for the keys that are seen of `rows`, -inf for the others of the
+/// tile. Returns the largest.
 float Scores(const float* query, const TileView& keys, std::size_t rows, std::size_t width,
-             std::size_t visible, float scale, float* scores) {
+             Seen seen, float scale, float* scores) {
   const FloatTag d;
   const auto hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
   auto largest = hidden;
   for (std::size_t first = 0; first < kTile; first += kLanes) {
-    if (first >= visible) {
+    if (first >= seen.end || first + kLanes <= seen.first) {
       hn::Store(hidden, d, scores + first);
       continue;
     }
@@ -91,8 +98,11 @@ float Scores(const float* query, const TileView& keys, std::size_t rows, std::si
       }
     }
     auto score = hn::Mul(FoldAll<kLanes>(d, sums), hn::Set(d, scale));
-    if (visible - first < kLanes) {
-      score = hn::IfThenElse(hn::FirstN(d, visible - first), score, hidden);
+    if (seen.end - first < kLanes) {
+      score = hn::IfThenElse(hn::FirstN(d, seen.end - first), score, hidden);
+    }
+    if (seen.first > first) {
+      score = hn::IfThenElse(hn::FirstN(d, seen.first - first), hidden, score);
     }
     hn::Store(score, d, scores + first);
     largest = hn::Max(largest, score);
@@ -113,10 +123,11 @@ float Exponentials(float largest, float* scores) {
   return hn::GetLane(hn::SumOfLanes(d, total));
 }
 
-/// sums[q][c] += sum over j < visible[q] of weights[q][j] * values[j][c], j ascending, for kVectors
-/// vectors of columns of kQueries queries. visible[0] <= visible[1].
+/// sums[q][c] += sum over the j that q sees of weights[q][j] * values[j][c], j ascending, for
+/// kVectors vectors of columns of kQueries queries. The second query sees no position before the
+/// first one's, and begins and ends at most one later.
 template <std::size_t kQueries, std::size_t kVectors>
-HWY_INLINE void AddValues(const TileView& values, std::size_t column, const std::size_t* visible,
+HWY_INLINE void AddValues(const TileView& values, std::size_t column, const Seen* seen,
                           const float* weights, float* const* sums) {
   const FloatTag d;
   FloatVec acc[kQueries][kVectors];
@@ -125,9 +136,17 @@ HWY_INLINE void AddValues(const TileView& values, std::size_t column, const std:
       acc[q][c] = hn::Load(d, sums[q] + column + c * kLanes);
     }
   }
-  const float* row = values.data + column;
-  std::size_t j = 0;
-  for (; j < visible[0]; ++j, row += values.stride) {
+  std::size_t j = seen[0].first;
+  const float* row = values.data + j * values.stride + column;
+  if constexpr (kQueries == 2) {
+    for (; j < seen[1].first; ++j, row += values.stride) {
+      const auto p = hn::Set(d, weights[j]);
+      for (std::size_t c = 0; c < kVectors; ++c) {
+        acc[0][c] = hn::MulAdd(p, hn::LoadU(d, row + c * kLanes), acc[0][c]);
+      }
+    }
+  }
+  for (; j < seen[0].end; ++j, row += values.stride) {
     FloatVec v[kVectors];
     for (std::size_t c = 0; c < kVectors; ++c) v[c] = hn::LoadU(d, row + c * kLanes);
     for (std::size_t q = 0; q < kQueries; ++q) {
@@ -136,7 +155,7 @@ HWY_INLINE void AddValues(const TileView& values, std::size_t column, const std:
     }
   }
   if constexpr (kQueries == 2) {
-    for (; j < visible[1]; ++j, row += values.stride) {
+    for (; j < seen[1].end; ++j, row += values.stride) {
       const auto p = hn::Set(d, weights[kTile + j]);
       for (std::size_t c = 0; c < kVectors; ++c) {
         acc[1][c] = hn::MulAdd(p, hn::LoadU(d, row + c * kLanes), acc[1][c]);
@@ -151,14 +170,14 @@ HWY_INLINE void AddValues(const TileView& values, std::size_t column, const std:
 }
 
 template <std::size_t kQueries>
-void AddAllValues(const TileView& values, std::size_t width, const std::size_t* visible,
-                  const float* weights, float* const* sums) {
+void AddAllValues(const TileView& values, std::size_t width, const Seen* seen, const float* weights,
+                  float* const* sums) {
   std::size_t column = 0;
   for (; column + 4 * kLanes <= width; column += 4 * kLanes) {
-    AddValues<kQueries, 4>(values, column, visible, weights, sums);
+    AddValues<kQueries, 4>(values, column, seen, weights, sums);
   }
   for (; column < width; column += kLanes) {
-    AddValues<kQueries, 1>(values, column, visible, weights, sums);
+    AddValues<kQueries, 1>(values, column, seen, weights, sums);
   }
 }
 
@@ -197,7 +216,9 @@ class BundleRun {
     }
     std::fill_n(scratch_.sums, count_ * width_, 0.0F);
     const std::size_t end = Visible(count_ - 1);
-    for (std::size_t begin = 0; begin < end; begin += kTile) RunTile(begin, end);
+    for (std::size_t begin = First(0) / kTile * kTile; begin < end; begin += kTile) {
+      RunTile(begin, end);
+    }
     for (std::size_t i = 0; i < count_; ++i) {
       Finish(i);
       StoreFloats(Sum(i), cols, call_.out.type, At(call_.out, Row(i), Column(i)));
@@ -220,6 +241,9 @@ class BundleRun {
   std::size_t Visible(std::size_t i) const {
     return static_cast<std::size_t>(visible_keys(call_, sequence_, Position(i)));
   }
+  std::size_t First(std::size_t i) const {
+    return static_cast<std::size_t>(first_visible_key(call_, sequence_, Position(i)));
+  }
 
   /// Rows [begin, begin + rows) of keys or values. Bundles of few queries read f32 in place; a copy
   /// pays for more, because the rows of a cache lie far apart.
@@ -241,9 +265,8 @@ class BundleRun {
   }
 
   /// Scores and softmax numerators of query i in this tile; its sums are scaled to the new maximum.
-  void Prepare(std::size_t i, const TileView& keys, std::size_t rows, std::size_t visible,
-               float* weights) {
-    const float largest = Scores(Query(i), keys, rows, width_, visible, call_.scale, weights);
+  void Prepare(std::size_t i, const TileView& keys, std::size_t rows, Seen seen, float* weights) {
+    const float largest = Scores(Query(i), keys, rows, width_, seen, call_.scale, weights);
     const float next = std::max(largest_[i], largest);
     const FloatTag d;
     const float factor = hn::GetLane(Exp(d, hn::Set(d, largest_[i] - next)));
@@ -257,20 +280,22 @@ class BundleRun {
     const TileView keys = View(sequence_.keys, begin, rows, scratch_.keys);
     const TileView values = View(sequence_.values, begin, rows, scratch_.values);
     std::size_t i = 0;
-    while (i < count_ && Visible(i) <= begin) ++i;
-    while (i < count_) {
-      const bool pair = i + 1 < count_;
-      std::size_t visible[2] = {};
+    std::size_t last = count_;
+    while (i < last && Visible(i) <= begin) ++i;
+    while (last > i && First(last - 1) >= begin + rows) --last;
+    while (i < last) {
+      const bool pair = i + 1 < last;
+      Seen seen[2] = {};
       float* sums[2] = {};
       for (std::size_t q = 0; q < (pair ? 2U : 1U); ++q) {
-        visible[q] = std::min(rows, Visible(i + q) - begin);
+        seen[q] = {std::max(First(i + q), begin) - begin, std::min(rows, Visible(i + q) - begin)};
         sums[q] = Sum(i + q);
-        Prepare(i + q, keys, rows, visible[q], scratch_.weights + q * kTile);
+        Prepare(i + q, keys, rows, seen[q], scratch_.weights + q * kTile);
       }
       if (pair) {
-        AddAllValues<2>(values, width_, visible, scratch_.weights, sums);
+        AddAllValues<2>(values, width_, seen, scratch_.weights, sums);
       } else {
-        AddAllValues<1>(values, width_, visible, scratch_.weights, sums);
+        AddAllValues<1>(values, width_, seen, scratch_.weights, sums);
       }
       i += pair ? 2 : 1;
     }

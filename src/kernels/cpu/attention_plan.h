@@ -27,10 +27,17 @@ struct AttentionBundle {
   std::int64_t query_end = 0;
 };
 
-/// Positions that query i of a sequence sees.
+/// End of the positions that query i of a sequence sees.
 inline std::int64_t visible_keys(const AttentionCall& call, const AttentionSequence& s,
                                  std::int64_t i) {
   return call.causal ? s.key_count - s.query_count + i + 1 : s.key_count;
+}
+
+/// First position that query i of a sequence sees.
+inline std::int64_t first_visible_key(const AttentionCall& call, const AttentionSequence& s,
+                                      std::int64_t i) {
+  if (call.window == 0) return 0;
+  return std::max<std::int64_t>(0, visible_keys(call, s, i) - call.window);
 }
 
 inline std::int64_t queries_per_block(const AttentionCall& call) {
@@ -56,8 +63,10 @@ void for_each_block(const AttentionCall& call, const F& f) {
     for (std::int64_t kv_head = 0; kv_head < call.kv_heads; ++kv_head) {
       for (std::int64_t begin = 0; begin < sequence.query_count; begin += block) {
         const std::int64_t end = std::min(begin + block, sequence.query_count);
-        const std::int64_t seen =
-            visible_keys(call, sequence, begin) + visible_keys(call, sequence, end - 1);
+        const auto keys = [&](std::int64_t i) {
+          return visible_keys(call, sequence, i) - first_visible_key(call, sequence, i);
+        };
+        const std::int64_t seen = keys(begin) + keys(end - 1);
         f(s, kv_head, begin, end, (end - begin) * seen);
       }
     }

@@ -217,9 +217,10 @@ void Rotate(tensor::DType type, std::byte* low, std::byte* high, std::size_t n,
   StoreFloats(b, n, type, high);
 }
 
-void RopeRows(const tensor::MatrixView& x, const std::int32_t* positions, const float* frequencies,
-              std::size_t head_dim, std::int64_t first, std::int64_t last) {
-  const std::size_t half = head_dim / 2;
+void RopeRows(const tensor::MatrixView& x, const std::int32_t* positions,
+              std::span<const float> frequencies, std::size_t head_dim, std::int64_t first,
+              std::int64_t last) {
+  const std::size_t half = frequencies.size();
   HWY_ALIGN float cosines[kAngles + kMaxLanes] = {};
   HWY_ALIGN float sines[kAngles + kMaxLanes] = {};
   for (std::int64_t row = first; row < last; ++row) {
@@ -301,8 +302,8 @@ void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
   (void)active_isa();
   const auto kernel = &HWY_DYNAMIC_DISPATCH(RopeRows);
   pool.parallel_for(x.rows, [&](int, std::int64_t begin, std::int64_t end) {
-    kernel(x, positions.data(), inverse_frequencies.data(), static_cast<std::size_t>(head_dim),
-           begin, end);
+    kernel(x, positions.data(), inverse_frequencies, static_cast<std::size_t>(head_dim), begin,
+           end);
   });
 }
 

@@ -27,8 +27,9 @@ void apply(UnaryFunction function, tensor::MatrixView x, base::ThreadPool& pool)
 void gated_product(UnaryFunction function, tensor::MatrixView gate, tensor::MatrixView up,
                    base::ThreadPool& pool);
 
-/// Rotates each head of x[rows, heads * head_dim] in place: halves (i, i + head_dim/2), angle
-/// position * inverse_frequency[i] in f32; `positions` has one entry per row.
+/// Rotates the first 2n columns of each head of x[rows, heads * head_dim] in place, n being the
+/// number of frequencies: pairs (i, i + n), angle position * inverse_frequency[i] in f32;
+/// `positions` has one entry per row.
 void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
           std::span<const float> inverse_frequencies, std::int64_t head_dim,
           base::ThreadPool& pool);
@@ -52,6 +53,8 @@ struct AttentionCall {
   std::int64_t head_dim = 0;
   float scale = 1.0F;
   bool causal = false;
+  std::int64_t window =
+      0;  ///< causal: the last positions that a query sees, its own included; 0: all
   std::span<const AttentionSequence> sequences;
 };
 

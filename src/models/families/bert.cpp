@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include "models/family.h"
 
 namespace assay::models {
@@ -5,15 +8,21 @@ namespace {
 
 using precision::LayerClass;
 
-constexpr Architecture kArchitectures[] = {
+constexpr Architecture kBertNames[] = {
     {"BertModel", HeadKind::pooled_embedding, false},
     {"BertForSequenceClassification", HeadKind::classifier, true}};
+constexpr Architecture kRobertaNames[] = {
+    {"RobertaModel", HeadKind::pooled_embedding, false},
+    {"RobertaForSequenceClassification", HeadKind::classifier, true}};
+constexpr Architecture kXlmRobertaNames[] = {
+    {"XLMRobertaModel", HeadKind::pooled_embedding, false},
+    {"XLMRobertaForSequenceClassification", HeadKind::classifier, true}};
 
 constexpr RefusedKey kRefused[] = {{"position_embedding_type", "\"absolute\""},
                                    {"is_decoder", "false"},
                                    {"add_cross_attention", "false"}};
 
-constexpr RoleSpec kRoles[] = {
+constexpr RoleSpec kBackbone[] = {
     {.role = "embeddings.token",
      .name = "embeddings.word_embeddings",
      .layer_class = LayerClass::embeddings,
@@ -72,44 +81,90 @@ constexpr RoleSpec kRoles[] = {
      .name = "encoder.layer.{i}.output.LayerNorm",
      .kind = RoleKind::vector,
      .bias = BiasRule::required},
-    {.role = "head.dense",
-     .name = "pooler.dense",
-     .bias = BiasRule::required,
-     .presence = Presence::classifier},
-    {.role = "head.output",
-     .name = "classifier",
-     .layer_class = LayerClass::head,
-     .rows = Extent::labels,
-     .bias = BiasRule::required,
-     .presence = Presence::classifier,
-     .backbone = false,
-     .quantizable = false},
 };
+
+constexpr RoleSpec kBertHead[] = {{.role = "head.dense",
+                                   .name = "pooler.dense",
+                                   .bias = BiasRule::required,
+                                   .presence = Presence::classifier},
+                                  {.role = "head.output",
+                                   .name = "classifier",
+                                   .layer_class = LayerClass::head,
+                                   .rows = Extent::labels,
+                                   .bias = BiasRule::required,
+                                   .presence = Presence::classifier,
+                                   .backbone = false,
+                                   .quantizable = false}};
+
+/// Both are parts of the module "classifier", which is not quantized.
+constexpr RoleSpec kRobertaHead[] = {{.role = "head.dense",
+                                      .name = "classifier.dense",
+                                      .layer_class = LayerClass::head,
+                                      .bias = BiasRule::required,
+                                      .presence = Presence::classifier,
+                                      .backbone = false,
+                                      .quantizable = false},
+                                     {.role = "head.output",
+                                      .name = "classifier.out_proj",
+                                      .layer_class = LayerClass::head,
+                                      .rows = Extent::labels,
+                                      .bias = BiasRule::required,
+                                      .presence = Presence::classifier,
+                                      .backbone = false,
+                                      .quantizable = false}};
+
+template <std::size_t kFirst, std::size_t kSecond>
+constexpr auto joined(const RoleSpec (&first)[kFirst], const RoleSpec (&second)[kSecond]) {
+  std::array<RoleSpec, kFirst + kSecond> all;
+  std::copy(second, second + kSecond, std::copy(first, first + kFirst, all.begin()));
+  return all;
+}
+constexpr auto kBertRoles = joined(kBackbone, kBertHead);
+constexpr auto kRobertaRoles = joined(kBackbone, kRobertaHead);
+
+constexpr Family family(std::string_view model_type, std::string_view prefix,
+                        std::span<const Architecture> architectures,
+                        std::span<const RoleSpec> roles) {
+  return {.model_type = model_type,
+          .prefix = prefix,
+          .architectures = architectures,
+          .keys = {.vocabulary = {"vocab_size"},
+                   .hidden = {"hidden_size"},
+                   .blocks = {"num_hidden_layers"},
+                   .heads = {"num_attention_heads"},
+                   .intermediate = {"intermediate_size"},
+                   .max_positions = {"max_position_embeddings", 512},
+                   .token_types = {"type_vocab_size", 2},
+                   .activation = "hidden_act",
+                   .eps = "layer_norm_eps",
+                   .eps_value = 1e-12},
+          .refused = kRefused,
+          .roles = roles,
+          .causal = false,
+          .norm = NormKind::layer,
+          .norm_first = false,
+          .position = PositionKind::learned,
+          .gated_mlp = false,
+          .head_activation = kernels::cpu::UnaryFunction::tanh};
+}
 
 }  // namespace
 
-const Family kBert = {
-    .model_type = "bert",
-    .prefix = "bert.",
-    .architectures = kArchitectures,
-    .keys = {.vocabulary = {"vocab_size"},
-             .hidden = {"hidden_size"},
-             .blocks = {"num_hidden_layers"},
-             .heads = {"num_attention_heads"},
-             .intermediate = {"intermediate_size"},
-             .max_positions = {"max_position_embeddings", 512},
-             .token_types = {"type_vocab_size", 2},
-             .activation = "hidden_act",
-             .eps = "layer_norm_eps",
-             .eps_value = 1e-12},
-    .refused = kRefused,
-    .roles = kRoles,
-    .causal = false,
-    .norm = NormKind::layer,
-    .norm_first = false,
-    .position = PositionKind::learned,
-    .gated_mlp = false,
-    .head_activation = kernels::cpu::UnaryFunction::tanh,
-};
+extern const Family kBert;
+const Family kBert = family("bert", "bert.", kBertNames, kBertRoles);
+
+extern const Family kRoberta;
+const Family kRoberta = [] {
+  Family roberta = family("roberta", "roberta.", kRobertaNames, kRobertaRoles);
+  roberta.positions_after_pad = true;
+  return roberta;
+}();
+
+extern const Family kXlmRoberta;
+const Family kXlmRoberta = [] {
+  Family xlm = family("xlm-roberta", "roberta.", kXlmRobertaNames, kRobertaRoles);
+  xlm.positions_after_pad = true;
+  return xlm;
+}();
 
 }  // namespace assay::models

@@ -79,6 +79,7 @@ constexpr RoleSpec kRoles[] = {
 
 }  // namespace
 
+extern const Family kDistilBert;
 const Family kDistilBert = {
     .model_type = "distilbert",
     .prefix = "distilbert.",

@@ -5,10 +5,7 @@ namespace {
 
 using precision::LayerClass;
 
-constexpr Architecture kArchitectures[] = {{"LlamaForCausalLM", HeadKind::language_model, true}};
-
-constexpr RefusedKey kRefused[] = {{"partial_rotary_factor", "1.0"}};
-
+/// Llama and those that differ from it by what ModelConfig says.
 constexpr RoleSpec kRoles[] = {
     {.role = "embeddings.token",
      .name = "embed_tokens",
@@ -45,7 +42,19 @@ constexpr RoleSpec kRoles[] = {
      .gguf = "blk.{i}.attn_output",
      .layer_class = LayerClass::attention,
      .cols = Extent::query,
-     .bias = BiasRule::by_attention},
+     .bias = BiasRule::by_output},
+    {.role = "blocks.{i}.attention.query_norm",
+     .name = "layers.{i}.self_attn.q_norm",
+     .gguf = "blk.{i}.attn_q_norm",
+     .kind = RoleKind::vector,
+     .rows = Extent::head,
+     .presence = Presence::head_norms},
+    {.role = "blocks.{i}.attention.key_norm",
+     .name = "layers.{i}.self_attn.k_norm",
+     .gguf = "blk.{i}.attn_k_norm",
+     .kind = RoleKind::vector,
+     .rows = Extent::head,
+     .presence = Presence::head_norms},
     {.role = "blocks.{i}.mlp.norm",
      .name = "layers.{i}.post_attention_layernorm",
      .gguf = "blk.{i}.ffn_norm",
@@ -78,30 +87,80 @@ constexpr RoleSpec kRoles[] = {
      .backbone = false},
 };
 
+constexpr ConfigKeys kKeys = {.vocabulary = {"vocab_size"},
+                              .hidden = {"hidden_size"},
+                              .blocks = {"num_hidden_layers"},
+                              .heads = {"num_attention_heads"},
+                              .intermediate = {"intermediate_size"},
+                              .max_positions = {"max_position_embeddings", 2048},
+                              .token_types = {},
+                              .activation = "hidden_act",
+                              .eps = "rms_norm_eps",
+                              .eps_value = 1e-6};
+
+/// Llama itself; the others change a few fields.
+constexpr Family family(std::string_view model_type, std::span<const Architecture> architectures) {
+  return {.model_type = model_type,
+          .prefix = "model.",
+          .architectures = architectures,
+          .keys = kKeys,
+          .refused = {},
+          .roles = kRoles,
+          .causal = true,
+          .norm = NormKind::rms,
+          .norm_first = true,
+          .position = PositionKind::rope,
+          .gated_mlp = true,
+          .head_activation = kernels::cpu::UnaryFunction::tanh};
+}
+
+constexpr Architecture kLlamaNames[] = {{"LlamaForCausalLM", HeadKind::language_model, true}};
+constexpr Architecture kMistralNames[] = {{"MistralForCausalLM", HeadKind::language_model, true}};
+constexpr Architecture kQwen2Names[] = {{"Qwen2ForCausalLM", HeadKind::language_model, true}};
+constexpr Architecture kQwen3Names[] = {{"Qwen3ForCausalLM", HeadKind::language_model, true}};
+
+constexpr RefusedKey kNoBias[] = {{"attention_bias", "false"}, {"mlp_bias", "false"}};
+
 }  // namespace
 
-const Family kLlama = {
-    .model_type = "llama",
-    .prefix = "model.",
-    .architectures = kArchitectures,
-    .keys = {.vocabulary = {"vocab_size"},
-             .hidden = {"hidden_size"},
-             .blocks = {"num_hidden_layers"},
-             .heads = {"num_attention_heads"},
-             .intermediate = {"intermediate_size"},
-             .max_positions = {"max_position_embeddings", 2048},
-             .token_types = {},
-             .activation = "hidden_act",
-             .eps = "rms_norm_eps",
-             .eps_value = 1e-6},
-    .refused = kRefused,
-    .roles = kRoles,
-    .causal = true,
-    .norm = NormKind::rms,
-    .norm_first = true,
-    .position = PositionKind::rope,
-    .gated_mlp = true,
-    .head_activation = kernels::cpu::UnaryFunction::tanh,
-};
+extern const Family kLlama;
+const Family kLlama = [] {
+  Family llama = family("llama", kLlamaNames);
+  llama.gguf = "llama";
+  llama.gguf_interleaved = true;
+  return llama;
+}();
+
+/// In GGUF files it is a llama.
+extern const Family kMistral;
+const Family kMistral = [] {
+  Family mistral = family("mistral", kMistralNames);
+  mistral.refused = kNoBias;
+  mistral.keys.max_positions = {"max_position_embeddings", 131072};
+  mistral.window = WindowRule::every_block;
+  mistral.default_window = 4096;
+  return mistral;
+}();
+
+extern const Family kQwen2;
+const Family kQwen2 = [] {
+  Family qwen = family("qwen2", kQwen2Names);
+  qwen.keys.max_positions = {"max_position_embeddings", 32768};
+  qwen.attention_bias = AttentionBias::without_output;
+  qwen.window = WindowRule::by_layer;
+  qwen.default_window = 4096;
+  return qwen;
+}();
+
+extern const Family kQwen3;
+const Family kQwen3 = [] {
+  Family qwen = family("qwen3", kQwen3Names);
+  qwen.keys.max_positions = {"max_position_embeddings", 32768};
+  qwen.keys.head_dim = 128;
+  qwen.head_norms = true;
+  qwen.window = WindowRule::by_layer;
+  qwen.default_window = 4096;
+  return qwen;
+}();
 
 }  // namespace assay::models

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import torch
 from transformers import (BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
-                          DistilBertForSequenceClassification, LlamaConfig, LlamaForCausalLM)
+                          DistilBertForSequenceClassification, GPT2Config, GPT2LMHeadModel,
+                          LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
+                          Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
+                          Qwen3ForCausalLM, RobertaConfig, RobertaForSequenceClassification,
+                          XLMRobertaConfig, XLMRobertaModel)
 
 from golden_common import check, relative_difference, seed_everything, write_golden
 
@@ -35,13 +39,14 @@ def randomize(model: torch.nn.Module, gains: dict[str, float]) -> None:
                 parameter.copy_(1.0 + 0.25 * torch.randn_like(parameter))
             elif parameter.dim() == 1:
                 parameter.copy_(0.1 * gain * torch.randn_like(parameter))
-            elif "embed" in name:
+            elif "embed" in name or "wte" in name or "wpe" in name:
                 parameter.copy_(0.3 * gain * torch.randn_like(parameter))
             else:
                 parameter.copy_(gain / math.sqrt(parameter.shape[1]) * torch.randn_like(parameter))
 
 
-LLAMA_GAINS = {"q_proj": 1.7, "k_proj": 1.7, "down_proj": 1.5, "lm_head": 2.0}
+LLAMA_GAINS = {"q_proj": 1.7, "k_proj": 1.7, "qkv_proj": 1.4, "down_proj": 1.5, "lm_head": 2.0,
+               "c_attn": 2.2, "c_fc": 1.8}
 BERT_GAINS = {"query": 1.7, "key": 1.7, "q_lin": 1.7, "k_lin": 1.7, "classifier": 2.0}
 
 
@@ -72,6 +77,100 @@ def llama_single_kv() -> LlamaForCausalLM:
         tie_word_embeddings=False, bos_token_id=0, eos_token_id=1, pad_token_id=None))
 
 
+SPECIAL = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": None}
+
+
+def llama_rope3() -> LlamaForCausalLM:
+    """Llama 3's scaling of RoPE: of 8 frequencies 1 is kept, 2 are between, 5 are divided."""
+    return LlamaForCausalLM(LlamaConfig(
+        vocab_size=103, hidden_size=64, intermediate_size=88, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512,
+        rms_norm_eps=1e-5, rope_parameters={
+            "rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0, "original_max_position_embeddings": 64},
+        tie_word_embeddings=True, **SPECIAL))
+
+
+def llama_linear() -> LlamaForCausalLM:
+    """Positions divided by 2.5."""
+    return LlamaForCausalLM(LlamaConfig(
+        vocab_size=97, hidden_size=48, intermediate_size=88, num_hidden_layers=2,
+        num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=400,
+        rms_norm_eps=1e-5, rope_parameters={
+            "rope_type": "linear", "rope_theta": 10000.0, "factor": 2.5},
+        tie_word_embeddings=False, **SPECIAL))
+
+
+def mistral() -> MistralForCausalLM:
+    """A window of 29 positions in every block, head_dim that is not hidden/heads."""
+    return MistralForCausalLM(MistralConfig(
+        vocab_size=109, hidden_size=64, intermediate_size=104, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=20, max_position_embeddings=160,
+        rms_norm_eps=1e-5, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        sliding_window=29, tie_word_embeddings=False, **SPECIAL))
+
+
+def qwen2() -> Qwen2ForCausalLM:
+    """Biases of query, key and value; no window though the config names its size."""
+    return Qwen2ForCausalLM(Qwen2Config(
+        vocab_size=107, hidden_size=64, intermediate_size=104, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=160,
+        rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+        sliding_window=16, use_sliding_window=False, tie_word_embeddings=True, **SPECIAL))
+
+
+def qwen2_window() -> Qwen2ForCausalLM:
+    """A window in the blocks from the second on."""
+    return Qwen2ForCausalLM(Qwen2Config(
+        vocab_size=101, hidden_size=48, intermediate_size=72, num_hidden_layers=3,
+        num_attention_heads=3, num_key_value_heads=3, max_position_embeddings=160,
+        rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        sliding_window=24, use_sliding_window=True, max_window_layers=1,
+        tie_word_embeddings=False, **SPECIAL))
+
+
+def qwen3() -> Qwen3ForCausalLM:
+    """Norms of the heads of query and key, head_dim that is not hidden/heads."""
+    return Qwen3ForCausalLM(Qwen3Config(
+        vocab_size=113, hidden_size=64, intermediate_size=104, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=20, max_position_embeddings=160,
+        rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 1000000.0},
+        tie_word_embeddings=True, **SPECIAL))
+
+
+def phi3() -> Phi3ForCausalLM:
+    """Fused projections, 12 of 20 columns rotated, a window of 37."""
+    return Phi3ForCausalLM(Phi3Config(
+        vocab_size=103, hidden_size=80, intermediate_size=72, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=160,
+        original_max_position_embeddings=160, rms_norm_eps=1e-5, rope_parameters={
+            "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.6},
+        sliding_window=37, tie_word_embeddings=False, **SPECIAL))
+
+
+def gpt2() -> GPT2LMHeadModel:
+    """Learned positions, 4 heads of 15, transposed and fused projections, tied head."""
+    return GPT2LMHeadModel(GPT2Config(
+        vocab_size=103, n_embd=60, n_layer=2, n_head=4, n_positions=160, **SPECIAL))
+
+
+def roberta_classifier() -> RobertaForSequenceClassification:
+    """100 positions behind the padding token's."""
+    return RobertaForSequenceClassification(RobertaConfig(
+        vocab_size=131, hidden_size=48, intermediate_size=88, num_hidden_layers=2,
+        num_attention_heads=4, max_position_embeddings=102, type_vocab_size=1,
+        layer_norm_eps=1e-5, hidden_act="gelu", pad_token_id=1, num_labels=3,
+        id2label={0: "negative", 1: "neutral", 2: "positive"},
+        label2id={"negative": 0, "neutral": 1, "positive": 2}))
+
+
+def xlm_roberta_embedding() -> XLMRobertaModel:
+    return XLMRobertaModel(XLMRobertaConfig(
+        vocab_size=127, hidden_size=48, intermediate_size=72, num_hidden_layers=2,
+        num_attention_heads=3, max_position_embeddings=102, type_vocab_size=1,
+        layer_norm_eps=1e-5, hidden_act="gelu", pad_token_id=1))
+
+
 def bert_embedding() -> BertModel:
     return BertModel(BertConfig(
         vocab_size=211, hidden_size=48, intermediate_size=200, num_hidden_layers=2,
@@ -100,10 +199,12 @@ def as_transformers_4(path: Path) -> None:
     config = json.loads(path.read_text())
     rope = config.pop("rope_parameters")
     config["rope_theta"] = rope["rope_theta"]
-    config["rope_scaling"] = None
+    scaled = {key: value for key, value in rope.items() if key != "rope_theta"}
+    config["rope_scaling"] = scaled if scaled["rope_type"] != "default" else None
     config["torch_dtype"] = config.pop("dtype")
     config["transformers_version"] = "4.46.3"
-    del config["head_dim"]  # older files leave it to hidden/heads
+    if config["head_dim"] == config["hidden_size"] // config["num_attention_heads"]:
+        del config["head_dim"]  # older files leave it to hidden/heads
     path.write_text(json.dumps(config, indent=2) + "\n")
 
 
@@ -224,20 +325,31 @@ MODELS = {
     "llama_tied": (llama_tied, torch.bfloat16, True),
     "llama_untied": (llama_untied, torch.float16, False),
     "llama_single_kv": (llama_single_kv, torch.float32, False),
+    "llama_rope3": (llama_rope3, torch.bfloat16, True),
+    "llama_linear": (llama_linear, torch.float16, False),
+    "mistral": (mistral, torch.bfloat16, True),
+    "qwen2": (qwen2, torch.bfloat16, False),
+    "qwen2_window": (qwen2_window, torch.float16, False),
+    "qwen3": (qwen3, torch.bfloat16, False),
+    "phi3": (phi3, torch.bfloat16, False),
+    "gpt2": (gpt2, torch.float16, False),
     "bert_embedding": (bert_embedding, torch.float32, False),
     "bert_classifier": (bert_classifier, torch.float16, False),
     "distilbert_classifier": (distilbert_classifier, torch.float16, False),
+    "roberta_classifier": (roberta_classifier, torch.float16, False),
+    "xlm_roberta_embedding": (xlm_roberta_embedding, torch.float16, False),
 }
 
 
 @torch.no_grad()
-def make_random_models(out: Path) -> None:
-    for name, (maker, stored, transformers_4) in MODELS.items():
+def make_random_models(out: Path, only: list[str] | None = None) -> None:
+    for name in only or MODELS:
+        maker, stored, transformers_4 = MODELS[name]
         seed_everything(name)
         model = maker()
-        randomize(model, LLAMA_GAINS if name.startswith("llama") else BERT_GAINS)
+        decoder = hasattr(model, "lm_head")
+        randomize(model, LLAMA_GAINS if decoder else BERT_GAINS)
         model = save_and_reload(model, stored, out / "models" / name, transformers_4)
-        decoder = name.startswith("llama")
         tensors, metadata = (decoder_golden if decoder else encoder_golden)(model, name)
         write_golden(out / "models" / name / "golden.safetensors", tensors, metadata)
         print("   ", metadata)

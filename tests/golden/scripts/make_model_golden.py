@@ -4,6 +4,7 @@
 """Writes the golden files of models and quantized ops from transformers and bitsandbytes.
 
     make_model_golden.py --out tests/golden                  random models and quantized ops only
+    make_model_golden.py --out tests/golden --only qwen2 phi3    some random models, nothing else
     make_model_golden.py --smollm2 FILE --minilm DIR --sst2 DIR --sst2-eval TSV --out tests/golden
 
 A part whose model is not given is left as it is.
@@ -31,6 +32,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="the folder tests/golden")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these random models alone")
     parser.add_argument("--smollm2", type=Path, help="SmolLM2-135M-Instruct.Q4_1.gguf")
     parser.add_argument("--minilm", type=Path, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("--sst2", type=Path, help="folder of distilbert-sst2-mini")
@@ -41,7 +43,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     options = arguments()
     torch.set_num_threads(1)
-    make_random_models(options.out)
+    make_random_models(options.out, options.only)
+    if options.only:
+        return
     make_quantized_ops(options.out)
     if options.smollm2:
         make_smollm2(options.smollm2, options.out)

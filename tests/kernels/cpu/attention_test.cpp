@@ -24,6 +24,7 @@ struct Problem {
   std::int64_t keys;
   DType type;
   bool causal;
+  std::int64_t window = 0;
 
   [[nodiscard]] float scale() const { return 1.0F / std::sqrt(static_cast<float>(head_dim)); }
 };
@@ -56,6 +57,7 @@ AttentionCall call_of(const Problem& p, tensor::MatrixView q, tensor::MatrixView
           .head_dim = p.head_dim,
           .scale = p.scale(),
           .causal = p.causal,
+          .window = p.window,
           .sequences = sequences};
 }
 
@@ -83,7 +85,8 @@ Reference reference(const Problem& p, const Inputs& in, std::int64_t query, std:
   std::vector<double> scores;
   double largest_norm = 0;
   double largest_value = 0;
-  for (std::int64_t j = 0; j < visible; ++j) {
+  const std::int64_t first = p.window == 0 ? 0 : std::max<std::int64_t>(0, visible - p.window);
+  for (std::int64_t j = first; j < visible; ++j) {
     const auto k = in.k.row(j);
     double dot = 0, q_square = 0, k_square = 0;
     for (std::size_t i = 0; i < width; ++i) {
@@ -97,8 +100,8 @@ Reference reference(const Problem& p, const Inputs& in, std::int64_t query, std:
   const double largest = *std::ranges::max_element(scores);
   double total = 0;
   std::vector<double> out(width);
-  for (std::int64_t j = 0; j < visible; ++j) {
-    const double weight = std::exp(scores[static_cast<std::size_t>(j)] - largest);
+  for (std::int64_t j = first; j < visible; ++j) {
+    const double weight = std::exp(scores[static_cast<std::size_t>(j - first)] - largest);
     total += weight;
     const auto v = in.v.row(j);
     for (std::size_t i = 0; i < width; ++i) {
@@ -115,9 +118,9 @@ Reference reference(const Problem& p, const Inputs& in, std::int64_t query, std:
 }
 
 void expect_matches(const Problem& p) {
-  SCOPED_TRACE(fmt::format("heads {}/{} of {}, {} queries, {} keys, {}, causal {}", p.heads,
-                           p.kv_heads, p.head_dim, p.queries, p.keys, tensor::name_of(p.type),
-                           p.causal));
+  SCOPED_TRACE(fmt::format("heads {}/{} of {}, {} queries, {} keys, {}, causal {}, window {}",
+                           p.heads, p.kv_heads, p.head_dim, p.queries, p.keys,
+                           tensor::name_of(p.type), p.causal, p.window));
   const Inputs in(p);
   const StridedMatrix out = run(p, in, 2);
   EXPECT_EQ(out.padding(), std::vector<float>(static_cast<std::size_t>(p.queries) * 3, 0.0F));
@@ -167,6 +170,16 @@ TEST(Attention, MatchesDoubleForGroupsAndBlocks) {
   });
 }
 
+TEST(Attention, AWindowEndsAnywhereInATile) {
+  for_each_isa([] {
+    for (const std::int64_t window : {1, 2, 15, 16, 17, 31, 63, 64, 65, 100, 127, 128, 500}) {
+      expect_matches({2, 1, 20, 3, 150, DType::f32, true, window});
+      expect_matches({2, 2, 16, 150, 150, DType::f32, true, window});
+      expect_matches({6, 2, 33, 40, 200, DType::bf16, true, window});
+    }
+  });
+}
+
 TEST(Attention, LargeScoresDoNotOverflow) {
   for_each_isa([] {
     Problem p{1, 1, 8, 1, 100, DType::f32, true};
@@ -178,11 +191,11 @@ TEST(Attention, LargeScoresDoNotOverflow) {
 }
 
 /// Rows of a prompt's result, each computed again as a decode step, as the end of a cached prefix
-/// and in a batch, with keys beyond the visible ones poisoned.
-void expect_same_bits(std::int64_t head_dim, DType type, int threads) {
-  SCOPED_TRACE(
-      fmt::format("head_dim {}, {}, {} threads", head_dim, tensor::name_of(type), threads));
-  const Problem p{6, 2, head_dim, 150, 150, type, true};
+/// and in a batch, with keys beside the visible ones poisoned.
+void expect_same_bits(std::int64_t head_dim, DType type, int threads, std::int64_t window = 0) {
+  SCOPED_TRACE(fmt::format("head_dim {}, {}, {} threads, window {}", head_dim,
+                           tensor::name_of(type), threads, window));
+  const Problem p{6, 2, head_dim, 150, 150, type, true, window};
   const Inputs in(p, 5);
   const StridedMatrix prompt = run(p, in, 1);
   EXPECT_TRUE(prompt.same_bits(run(p, in, threads)));
@@ -192,7 +205,8 @@ void expect_same_bits(std::int64_t head_dim, DType type, int threads) {
   const float poison = std::numeric_limits<float>::quiet_NaN();
   for (const std::int64_t position : {0, 1, 14, 15, 16, 62, 63, 64, 65, 127, 128, 149}) {
     Inputs cut(p, 5);
-    for (std::int64_t j = position + 1; j < p.keys; ++j) {
+    for (std::int64_t j = 0; j < p.keys; ++j) {
+      if (j <= position && (window == 0 || j > position - window)) continue;
       cut.k.set_row(j, std::vector<float>(static_cast<std::size_t>(p.kv_heads * head_dim), poison));
       cut.v.set_row(j, std::vector<float>(static_cast<std::size_t>(p.kv_heads * head_dim), poison));
     }
@@ -226,6 +240,10 @@ TEST(Attention, PromptDecodePrefixBatchAndThreadsGiveTheSameBits) {
       for (const DType type : kFloatTypes) expect_same_bits(head_dim, type, 3);
     }
     expect_same_bits(64, DType::f32, 7);
+    for (const std::int64_t window : {1, 40, 64, 70}) {
+      expect_same_bits(32, DType::f32, 3, window);
+      expect_same_bits(33, DType::bf16, 2, window);
+    }
   });
 }
 

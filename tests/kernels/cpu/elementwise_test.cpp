@@ -337,6 +337,39 @@ TEST(GatedProduct, RoundsTheGateFirst) {
   });
 }
 
+TEST(Rope, FewerFrequenciesRotateTheFirstColumnsOfEachHead) {
+  base::ThreadPool pool(2);
+  const std::vector<std::int32_t> positions = {3, 700};
+  for_each_isa([&] {
+    for (const std::int64_t rotated : {2, 6, 34}) {
+      constexpr std::int64_t kHead = 40;
+      const std::vector<float> frequencies(static_cast<std::size_t>(rotated / 2), 0.37F);
+      auto x = StridedMatrix::random(DType::f32, 2, 3 * kHead, 4);
+      // The same columns as heads of that width.
+      StridedMatrix part(DType::f32, 2, 3 * rotated);
+      const auto before = x.copy();
+      for (std::int64_t r = 0; r < 2; ++r) {
+        std::vector<float> row;
+        for (std::int64_t c = 0; c < 3 * kHead; ++c) {
+          if (c % kHead < rotated) row.push_back(before.row(r)[static_cast<std::size_t>(c)]);
+        }
+        part.set_row(r, row);
+      }
+      rope(part.view(), positions, frequencies, rotated, pool);
+      rope(x.view(), positions, frequencies, kHead, pool);
+      for (std::int64_t r = 0; r < 2; ++r) {
+        for (std::int64_t c = 0; c < 3 * kHead; ++c) {
+          const std::int64_t place = c % kHead;
+          const float wanted =
+              place < rotated ? part.row(r)[static_cast<std::size_t>(c / kHead * rotated + place)]
+                              : before.row(r)[static_cast<std::size_t>(c)];
+          EXPECT_EQ(x.row(r)[static_cast<std::size_t>(c)], wanted) << rotated << " column " << c;
+        }
+      }
+    }
+  });
+}
+
 TEST(Rope, MatchesDoubleForEveryHeadWidth) {
   base::ThreadPool pool(2);
   const std::vector<std::int32_t> positions = {0, 1, 17, 4095};
