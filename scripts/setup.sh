@@ -60,6 +60,6 @@ fetch_models() {
 build() {
   local preset=$1
   stage "building ($preset)"
-  [ -f "$ROOT/build/$preset/build.ninja" ] || cmake --preset "$preset" -S "$ROOT" >/dev/null
+  [ -f "$ROOT/build/$preset/build.ninja" ] || cmake --preset "$preset" -S "$ROOT" -DASSAY_UNITY=ON >/dev/null
   cmake --build "$ROOT/build/$preset" -- --quiet
 }
