@@ -194,15 +194,31 @@ class Resolver {
   [[nodiscard]] Precision resolve(std::size_t i) const {
     if (owner_[i] == kKept) return plain_precision(sixteen_);
     Precision precision = precision_of(i);
-    if (!precision.weight) {
-      const Encoding source = model_[i].source;
-      precision.weight = source;
-      precision.quantized = info(source).quantized;
-      if (!precision.compute) precision.compute = stored_type(source);
-    }
+    if (!precision.weight) precision = as_stored(i, precision);
+    follow_stored_scales(i, precision);
     if (!precision.compute) precision.compute = sixteen_;
     follow_as_lookup(i, precision);
     return precision;
+  }
+
+  /// What a checkpoint says that the layer does, or its encoding with plain activations. The
+  /// recipe's own compute type goes before.
+  [[nodiscard]] Precision as_stored(std::size_t i, const Precision& recipe) const {
+    const LayerInfo& layer = model_[i];
+    Precision precision = layer.stored.value_or(recipe);
+    precision.name = recipe.name;
+    precision.weight = layer.source;
+    precision.quantized = info(layer.source).quantized;
+    if (recipe.compute) precision.compute = recipe.compute;
+    if (!precision.compute) precision.compute = stored_type(layer.source);
+    return precision;
+  }
+
+  /// Codes that are stored in the wanted encoding are kept, and with them the form of their scales.
+  void follow_stored_scales(std::size_t i, Precision& precision) const {
+    const LayerInfo& layer = model_[i];
+    if (!layer.stored || precision.weight != layer.source) return;
+    precision.double_quant = layer.stored->double_quant;
   }
 
   /// A table that follows a tied head in int8 has no activations to quantize.

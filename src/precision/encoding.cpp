@@ -5,6 +5,8 @@
 
 #include "precision/encodings/float.h"
 #include "precision/encodings/fp4.h"
+#include "precision/encodings/fp8_e4m3.h"
+#include "precision/encodings/grouped.h"
 #include "precision/encodings/int8.h"
 #include "precision/encodings/nf4.h"
 #include "precision/encodings/q4_0.h"
@@ -15,7 +17,8 @@ namespace assay::precision {
 namespace {
 
 constexpr std::array<EncodingInfo, kEncodingCount> kRegistry = {
-    kF32Info, kF16Info, kBf16Info, kInt8Info, kNf4Info, kFp4Info, kQ4_0Info, kQ4_1Info, kQ8_0Info};
+    kF32Info,  kF16Info,  kBf16Info, kInt8Info, kNf4Info,   kFp4Info,
+    kQ4_0Info, kQ4_1Info, kQ8_0Info, kInt4Info, kUint8Info, kFp8E4m3Info};
 
 constexpr bool in_order() {
   for (std::size_t i = 0; i < kRegistry.size(); ++i) {
@@ -43,6 +46,9 @@ std::int64_t EncodedTensor::bytes() const {
   std::size_t total = codes.bytes.size() + scales.size() * sizeof(float);
   if (nested != nullptr) {
     total += nested->codes.size() + nested->absmax.size() * sizeof(float) + sizeof(float);
+  }
+  if (groups != nullptr) {
+    total += groups->zeros.size() + groups->order.size() * sizeof(std::int32_t);
   }
   return static_cast<std::int64_t>(total);
 }

@@ -14,8 +14,21 @@ namespace assay::precision {
 
 /// How one weight matrix is stored. The order is that of the registry in encoding.cpp; nothing else
 /// switches on it.
-enum class Encoding : std::uint8_t { f32, f16, bf16, int8, nf4, fp4, q4_0, q4_1, q8_0 };
-inline constexpr int kEncodingCount = 9;
+enum class Encoding : std::uint8_t {
+  f32,
+  f16,
+  bf16,
+  int8,
+  nf4,
+  fp4,
+  q4_0,
+  q4_1,
+  q8_0,
+  int4,
+  uint8,
+  fp8_e4m3
+};
+inline constexpr int kEncodingCount = 12;
 
 /// Bytes that are owned here or borrowed from a mapped file; `owner` keeps them alive.
 struct SharedBytes {
@@ -32,17 +45,27 @@ struct DoubleQuant {
   float offset = 0.0F;
 };
 
+/// What groups along a row have beside their scales (GPTQ, AWQ, compressed-tensors).
+struct Grouping {
+  std::int64_t size = 0;            ///< stored columns of one group; the last may be shorter
+  std::vector<std::uint8_t> zeros;  ///< [rows][groups]: a code c stands for (c - zero) * scale
+  /// Act-order: column of the weight that stored column j holds, a permutation; empty: j itself.
+  std::vector<std::int32_t> order;
+};
+
 /// A weight of shape [rows, cols] (output channels x input channels), in one encoding.
 /// `codes` are in the encoding's own layout, documented in precision/encodings/<name>.h.
 /// int8: scales = absmax per row. nf4, fp4: scales = absmax per block of 64 over the flattened
-/// tensor, or `nested` in their place. Others carry their scales in `codes`.
+/// tensor, or `nested` in their place. With `groups`: scales = [rows][groups]. Others carry their
+/// scales in `codes`.
 struct EncodedTensor {
   Encoding encoding = Encoding::f32;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   SharedBytes codes;
   std::vector<float> scales;
-  std::shared_ptr<const DoubleQuant> nested;
+  std::shared_ptr<const DoubleQuant> nested = nullptr;
+  std::shared_ptr<const Grouping> groups = nullptr;
 
   [[nodiscard]] std::int64_t elements() const { return rows * cols; }
   /// Bytes of codes and scales, as stored.

@@ -15,21 +15,6 @@ namespace assay::precision {
 enum class LayerClass : std::uint8_t { attention, mlp, embeddings, head, other };
 [[nodiscard]] std::string_view name_of(LayerClass c) noexcept;
 
-/// One weight matrix of a model, as the planner sees it. Names are Hugging Face's without
-/// ".weight", for GGUF files too ("model.layers.0.mlp.down_proj").
-struct LayerInfo {
-  std::string name;
-  LayerClass layer_class = LayerClass::other;
-  int block = -1;         ///< index of the transformer block; -1 outside
-  std::int64_t rows = 0;  ///< output channels; for embeddings the vocabulary
-  std::int64_t cols = 0;  ///< input channels; for embeddings the width
-  Encoding source = Encoding::f32;
-  bool lookup = false;  ///< read row by row (embeddings), not multiplied
-  bool quantizable =
-      true;             ///< quantized by a recipe's default; false: only by a rule that names it
-  std::string tied_to;  ///< shares its weight with the layer of this name; may be empty
-};
-
 /// What happens to the activations that enter a product.
 enum class Activation : std::uint8_t {
   native,       ///< used in the compute type
@@ -48,6 +33,23 @@ struct Precision {
 
   /// Canonical form: every field that has an effect, sorted; equal precisions give equal JSON.
   [[nodiscard]] Json canonical() const;
+};
+
+/// One weight matrix of a model, as the planner sees it. Names are Hugging Face's without
+/// ".weight", for GGUF files too ("model.layers.0.mlp.down_proj").
+struct LayerInfo {
+  std::string name;
+  LayerClass layer_class = LayerClass::other;
+  int block = -1;         ///< index of the transformer block; -1 outside
+  std::int64_t rows = 0;  ///< output channels; for embeddings the vocabulary
+  std::int64_t cols = 0;  ///< input channels; for embeddings the width
+  Encoding source = Encoding::f32;
+  bool lookup = false;  ///< read row by row (embeddings), not multiplied
+  bool quantizable =
+      true;             ///< quantized by a recipe's default; false: only by a rule that names it
+  std::string tied_to;  ///< shares its weight with the layer of this name; may be empty
+  /// What a quantized checkpoint says the layer does; none: the encoding alone.
+  std::optional<Precision> stored = std::nullopt;
 };
 
 /// fp32, fp16, bf16, int8, int8-weight-only, nf4, fp4, q4_0, q4_1, q8_0, stored. Usage error with

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "kernels/cpu/linear/identity.h"
+#include "kernels/cpu/linear/layout.h"
 #include "kernels/cpu/linear/pack.h"
 #include "precision/constants.h"
 
@@ -22,6 +23,9 @@ constexpr std::int64_t required_multiple(Encoding encoding, Isa isa) {
     case Encoding::q4_1:
     case Encoding::q8_0:
       return precision::kGgufBlock;
+    case Encoding::int4:
+    case Encoding::uint8:
+      return kGroupUnit;
     case Encoding::nf4:
     case Encoding::fp4:
       // Elsewhere blocks that cross rows are decoded one by one.
@@ -154,6 +158,9 @@ class Table {
     add_every_compute<Encoding::q4_0, I>();
     add_every_compute<Encoding::q4_1, I>();
     add_every_compute<Encoding::q8_0, I>();
+    add_every_compute<Encoding::int4, I>();
+    add_every_compute<Encoding::uint8, I>();
+    add_every_compute<Encoding::fp8_e4m3, I>();
   }
   [[nodiscard]] std::vector<LinearKernel> take() { return std::move(rows_); }
 

@@ -86,6 +86,7 @@ constexpr Shape kShapes[] = {{1, 1},   {2, 2},     {15, 16},  {17, 15},  {31, 33
 TEST(Linear, EveryKernelOverRemainders) {
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
     const Encoding encoding = kernel->identity.encoding;
+    if (!testing::encodes(encoding)) continue;
     unsigned seed = 1;
     for (const Shape shape : kShapes) {
       const std::int64_t k = testing::fitting_depth(encoding, shape.k);
@@ -106,6 +107,7 @@ TEST(Linear, EveryKernelOverRemainders) {
 TEST(Linear, DeepAndWide) {
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
     const Encoding encoding = kernel->identity.encoding;
+    if (!testing::encodes(encoding)) continue;
     const auto weight = testing::random_weight(encoding, 70, 1216, 3);
     const PackedWeight packed = testing::pack(*kernel, weight);
     for (const std::int64_t m : {1, 4, 61}) {
@@ -118,6 +120,7 @@ TEST(Linear, DeepAndWide) {
 TEST(Linear, EveryTypeOfInputAndOutputWithBias) {
   constexpr DType kTypes[] = {DType::f32, DType::f16, DType::bf16};
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    if (!testing::encodes(kernel->identity.encoding)) continue;
     const std::int64_t k = testing::fitting_depth(kernel->identity.encoding, 75);
     if (!testing::supports(*kernel, 43, k)) continue;
     const auto weight = testing::random_weight(kernel->identity.encoding, 43, k, 11);
@@ -139,6 +142,7 @@ TEST(Linear, EveryTypeOfInputAndOutputWithBias) {
 /// Views with a stride, and rows that end where reading on would be a fault for a sanitizer.
 TEST(Linear, StridedViews) {
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    if (!testing::encodes(kernel->identity.encoding)) continue;
     if (!testing::supports(*kernel, 37, 64)) continue;
     const auto weight = testing::random_weight(kernel->identity.encoding, 37, 64, 21);
     const PackedWeight packed = testing::pack(*kernel, weight);
@@ -171,6 +175,7 @@ TEST(Linear, StridedViews) {
 TEST(Linear, BitsDoNotDependOnBatchOrThreads) {
   constexpr std::int64_t kRows = 100;
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    if (!testing::encodes(kernel->identity.encoding)) continue;
     for (const std::int64_t k : {704, 200}) {
       const std::int64_t depth = testing::fitting_depth(kernel->identity.encoding, k);
       if (!testing::supports(*kernel, 133, depth)) continue;
@@ -221,6 +226,7 @@ TEST(Linear, Fp32IsOneAscendingSum) {
 TEST(Linear, ZerosExtremesAndDenormals) {
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
     const Encoding encoding = kernel->identity.encoding;
+    if (!testing::encodes(encoding)) continue;
     Values values = testing::random_values(34 * 64, 51);
     for (std::int64_t i = 0; i < 64; ++i) {
       values[5 * 64 + i] = 0.0F;                            // a row of zeros
@@ -243,6 +249,7 @@ TEST(Linear, NotANumberStaysVisible) {
                        std::numeric_limits<float>::infinity(), std::bit_cast<float>(0x7f800001U),
                        std::bit_cast<float>(0x7fffffffU)};
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    if (!testing::encodes(kernel->identity.encoding)) continue;
     const auto weight = testing::random_weight(kernel->identity.encoding, 35, 64, 61);
     const PackedWeight packed = testing::pack(*kernel, weight);
     for (const float value : bad) {
@@ -264,6 +271,7 @@ TEST(Linear, NotANumberStaysVisible) {
 TEST(Linear, PackingFindsBadWeights) {
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
     const Encoding encoding = kernel->identity.encoding;
+    if (!testing::encodes(encoding)) continue;
     auto weight = testing::random_weight(encoding, 40, 64, 71);
     const auto size = weight.codes.bytes.size();
     tensor::Buffer codes(size);
@@ -290,6 +298,7 @@ TEST(Linear, PackingFindsBadWeights) {
 TEST(Linear, LookupEqualsTheReferenceDecoder) {
   for (const LinearKernel& kernel : linear_kernels()) {
     const Encoding encoding = kernel.identity.encoding;
+    if (!testing::encodes(encoding)) continue;
     for (const std::int64_t wanted : {64, 75}) {
       for (const bool nested : {false, true}) {
         if (nested && !testing::is_four_bit(encoding)) continue;
@@ -380,6 +389,7 @@ TEST(LinearTable, RefusalsSayWhy) {
 /// A full panel of whole blocks costs what is stored; scales of a second quantization stay codes.
 TEST(LinearTable, BytesAreThoseHeld) {
   for (const LinearKernel& kernel : linear_kernels()) {
+    if (!testing::encodes(kernel.identity.encoding)) continue;
     for (const bool nested : {false, true}) {
       if (nested && !testing::is_four_bit(kernel.identity.encoding)) continue;
       const auto weight = testing::random_weight(kernel.identity.encoding, 64, 256, 91, nested);

@@ -29,6 +29,9 @@ inline Values random_values(std::int64_t count, unsigned seed, float scale = 1.0
   return values;
 }
 
+/// The others have tests of their own, on random codes (linear_grouped_test.cpp).
+inline bool encodes(Encoding encoding) { return precision::info(encoding).encode != nullptr; }
+
 inline EncodedTensor encode(Encoding encoding, const Values& values, std::int64_t n, std::int64_t k,
                             bool double_quant = false) {
   EncodedTensor tensor = precision::info(encoding).encode(values, n, k);

@@ -98,23 +98,56 @@ struct CodeVisitor {
   }
 };
 
-/// q8_0: codes with block scales.
-template <DType Compute>
+/// fp8 E4M3 as it is; its column scale is applied to the sums. Exponent and mantissa moved to f32's
+/// places stand for 2^-120 of the value, denormals too.
+struct Fp8Visitor {
+  template <int Index>
+  static HWY_INLINE VecF value(VecU word) {
+    const U32 du;
+    const VecU byte = hn::ShiftRight<8 * Index>(word);
+    const VecU magnitude = hn::ShiftLeft<20>(hn::And(byte, hn::Set(du, 0x7f)));
+    const VecU sign = hn::ShiftLeft<24>(hn::AndNot(byte, hn::Set(du, 0x80)));
+    return hn::Mul(hn::BitCast(F32(), hn::Or(magnitude, sign)), hn::Set(F32(), 0x1.0p120F));
+  }
+
+  template <class Sink>
+  static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
+                               Sink& sink) {
+    for (std::int64_t i = begin; i < end; i += kByteUnit) {
+#pragma GCC unroll kUnroll
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const VecU word = load_words(s, i / kByteUnit, v);
+        sink.put(i, v, value<0>(word));
+        sink.put(i + 1, v, value<1>(word));
+        sink.put(i + 2, v, value<2>(word));
+        sink.put(i + 3, v, value<3>(word));
+      }
+    }
+  }
+};
+
+/// q8_0: codes with block scales; uint8: with minima too.
+template <DType Compute, bool Minima = false>
 struct ScaledByteVisitor {
+  static HWY_INLINE VecF weight(VecF code, VecF scale, VecF minimum) {
+    return round_finite<Compute>(Minima ? hn::MulAdd(code, scale, minimum) : hn::Mul(code, scale));
+  }
+
   template <class Sink>
   static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
                                Sink& sink) {
     const F32 d;
     for (std::int64_t i = begin; i < end; i += kByteUnit) {
-      const float* scales = s.scales + i / s.block * s.scale_stride;
+      const std::int64_t block = i / s.block * s.scale_stride;
 #pragma GCC unroll kUnroll
       for (int v = 0; v < kPanelVectors; ++v) {
-        const VecF scale = hn::Load(d, scales + v * kLanes);
+        const VecF scale = hn::Load(d, s.scales + block + v * kLanes);
+        const VecF low = Minima ? hn::Load(d, s.minima + block + v * kLanes) : hn::Zero(d);
         const VecU word = load_words(s, i / kByteUnit, v);
-        sink.put(i, v, round_finite<Compute>(hn::Mul(byte_value<0>(word), scale)));
-        sink.put(i + 1, v, round_finite<Compute>(hn::Mul(byte_value<1>(word), scale)));
-        sink.put(i + 2, v, round_finite<Compute>(hn::Mul(byte_value<2>(word), scale)));
-        sink.put(i + 3, v, round_finite<Compute>(hn::Mul(byte_value<3>(word), scale)));
+        sink.put(i, v, weight(byte_value<0>(word), scale, low));
+        sink.put(i + 1, v, weight(byte_value<1>(word), scale, low));
+        sink.put(i + 2, v, weight(byte_value<2>(word), scale, low));
+        sink.put(i + 3, v, weight(byte_value<3>(word), scale, low));
       }
     }
   }
@@ -157,7 +190,7 @@ class CodeTable {
 #endif
 };
 
-/// nf4, fp4, q4_0, and with minima q4_1.
+/// nf4, fp4, q4_0, and with minima q4_1 and int4.
 template <DType Compute, bool Minima>
 struct NibbleVisitor {
   template <int Index, class Sink>

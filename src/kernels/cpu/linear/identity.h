@@ -17,7 +17,8 @@ using tensor::DType;
 
 /// As name_of() has them, for use in constants; a test compares the two.
 inline constexpr std::array<std::string_view, precision::kEncodingCount> kEncodingNames = {
-    "f32", "f16", "bf16", "int8", "nf4", "fp4", "q4_0", "q4_1", "q8_0"};
+    "f32",  "f16",  "bf16", "int8", "nf4",   "fp4",
+    "q4_0", "q4_1", "q8_0", "int4", "uint8", "fp8_e4m3"};
 inline constexpr std::array<std::string_view, 5> kIsaNames = {"portable", "avx2", "avx512",
                                                               "avx512_vnni_bf16", "amx"};
 

@@ -4,6 +4,7 @@
 #include "kernels/cpu/linear/layout.h"
 #include "kernels/cpu/linear/pack.h"
 #include "kernels/cpu/linear/scales.h"
+#include "precision/encodings/fp8_e4m3.h"
 
 namespace assay::kernels::cpu {
 namespace {
@@ -70,24 +71,57 @@ float read_q8_0(const Column& c, std::int64_t i) {
   return static_cast<float>(c.byte_code(i)) * c.half_scale(i / precision::kGgufBlock, blocks);
 }
 
+/// Scale and zero of stored column i of a grouped weight.
+struct Group {
+  float scale;
+  int zero;
+
+  Group(const Column& c, std::int64_t i) {
+    const std::int64_t size = c.weight.rest.groups->size;
+    const std::int64_t groups = (c.weight.k + size - 1) / size;
+    const std::byte* scales = c.weight.scales.data() + c.panel * groups * kPanel * 5;
+    const std::int64_t at = i / size * kPanel + c.column;
+    scale = reinterpret_cast<const float*>(scales)[at];
+    zero = static_cast<int>(scales[groups * kPanel * 4 + at]);
+  }
+};
+float read_int4(const Column& c, std::int64_t i) {
+  const Group group(c, i);
+  return static_cast<float>(static_cast<int>(c.nibble(i)) - group.zero) * group.scale;
+}
+float read_uint8(const Column& c, std::int64_t i) {
+  const Group group(c, i);
+  return static_cast<float>(c.value<std::uint8_t>(kByteUnit, i) - group.zero) * group.scale;
+}
+float read_fp8_e4m3(const Column& c, std::int64_t i) {
+  const auto code = static_cast<std::uint8_t>(c.value<std::uint8_t>(kByteUnit, i) ^ 0x80U);
+  return precision::fp8_e4m3_value(code) * c.weight.scales.as<float>()[c.panel * kPanel + c.column];
+}
+
 template <auto Read>
 void lookup_rows(const PackedWeight& weight, std::span<const std::int32_t> ids,
                  tensor::MatrixView y) {
   const std::int64_t bytes = panel_bytes(weight.rest.encoding, weight.k);
   std::vector<float> row(static_cast<std::size_t>(weight.k));
+  const std::span<const std::int32_t> order = stored_order(weight);
   for (std::size_t r = 0; r < ids.size(); ++r) {
     const std::int64_t id = ids[r];
     const std::int64_t panel = id / kPanel;
     const Column column{weight, weight.codes.data() + panel * bytes, panel, id % kPanel};
-    for (std::int64_t i = 0; i < weight.k; ++i) row[static_cast<std::size_t>(i)] = Read(column, i);
+    for (std::int64_t i = 0; i < weight.k; ++i) {
+      const auto stored = static_cast<std::size_t>(i);
+      const std::size_t to = order.empty() ? stored : static_cast<std::size_t>(order[stored]);
+      row[to] = Read(column, i);
+    }
     tensor::store_row(y, static_cast<std::int64_t>(r), row);
   }
 }
 
 constexpr std::array<LookupRows, precision::kEncodingCount> kReaders = {
-    lookup_rows<read_f32>,  lookup_rows<read_f16>,  lookup_rows<read_bf16>,
-    lookup_rows<read_int8>, lookup_rows<read_nf4>,  lookup_rows<read_fp4>,
-    lookup_rows<read_q4_0>, lookup_rows<read_q4_1>, lookup_rows<read_q8_0>};
+    lookup_rows<read_f32>,  lookup_rows<read_f16>,   lookup_rows<read_bf16>,
+    lookup_rows<read_int8>, lookup_rows<read_nf4>,   lookup_rows<read_fp4>,
+    lookup_rows<read_q4_0>, lookup_rows<read_q4_1>,  lookup_rows<read_q8_0>,
+    lookup_rows<read_int4>, lookup_rows<read_uint8>, lookup_rows<read_fp8_e4m3>};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/linear/panel_ops.h"
+#include "kernels/cpu/linear/scales.h"
 #include "precision/constants.h"
 
 // A linear layer on activations in the compute type. Threads take panels of output columns, and
@@ -43,6 +44,27 @@ Operand load_operand(LinearCall& call, const NativeOps& ops, std::int64_t k_padd
     call.pool.parallel_for(x.rows, load);
   }
   return {out, k_padded, element};
+}
+
+/// Act-order: the activations' columns in the order of the stored ones. The weight is read once, in
+/// its order; only the far smaller activations are copied.
+template <typename T>
+Operand gather(LinearCall& call, const Operand& x, std::span<const std::int32_t> order,
+               std::int64_t k_padded) {
+  auto* out = call.workspace.array<T>(Workspace::kCodes, call.x.rows * k_padded);
+  for (std::int64_t r = 0; r < call.x.rows; ++r) {
+    const T* from = reinterpret_cast<const T*>(x.at(r, 0));
+    T* to = out + r * k_padded;
+    for (std::size_t j = 0; j < order.size(); ++j) to[j] = from[order[j]];
+  }
+  return {reinterpret_cast<const std::byte*>(out), k_padded, x.element};
+}
+
+Operand in_stored_order(LinearCall& call, const Operand& x, std::int64_t k_padded) {
+  const auto order = stored_order(call.weight);
+  if (order.empty()) return x;
+  return x.element == 4 ? gather<std::uint32_t>(call, x, order, k_padded)
+                        : gather<std::uint16_t>(call, x, order, k_padded);
 }
 
 /// How the outputs are divided: item i is panel i / groups, rows of group i % groups.
@@ -91,7 +113,7 @@ class Job {
         depth_(decoded_depth(call.x.rows)),
         flat_(ops.decode_flat != nullptr && call.weight.k % precision::kFourBitBlock != 0),
         division_(call.weight.n, call.x.rows, call.pool.threads()),
-        x_(load_operand(call, ops, k_padded_)) {}
+        x_(in_stored_order(call, load_operand(call, ops, k_padded_), k_padded_)) {}
 
   void run() {
     const ScratchPlan plan(call_, ops_, division_.group_rows, depth_);

@@ -66,6 +66,17 @@ consteval NativeOps make_ops() {
   if constexpr (E == Encoding::q8_0) {
     return decoding<ScaledByteVisitor<C>>(C, kByteUnit, source_q8_0);
   }
+  if constexpr (E == Encoding::int4) {
+    return decoding<NibbleVisitor<C, true>>(C, kNibbleUnit, source_int4);
+  }
+  if constexpr (E == Encoding::uint8) {
+    return decoding<ScaledByteVisitor<C, true>>(C, kByteUnit, source_uint8);
+  }
+  if constexpr (E == Encoding::fp8_e4m3) {
+    NativeOps ops = decoding<Fp8Visitor>(C, kByteUnit, source_codes);
+    ops.column_factor = 1.0F;
+    return ops;
+  }
 }
 
 template <Encoding E, DType C>
@@ -81,17 +92,21 @@ consteval CompiledLinear compiled() {
 }
 
 constexpr CompiledLinear kKernels[] = {
-    compiled<Encoding::f32, DType::f32>(),   compiled<Encoding::f16, DType::f16>(),
-    compiled<Encoding::bf16, DType::bf16>(), compiled<Encoding::int8, DType::f32>(),
-    compiled<Encoding::int8, DType::f16>(),  compiled<Encoding::int8, DType::bf16>(),
-    compiled<Encoding::nf4, DType::f32>(),   compiled<Encoding::nf4, DType::f16>(),
-    compiled<Encoding::nf4, DType::bf16>(),  compiled<Encoding::fp4, DType::f32>(),
-    compiled<Encoding::fp4, DType::f16>(),   compiled<Encoding::fp4, DType::bf16>(),
-    compiled<Encoding::q4_0, DType::f32>(),  compiled<Encoding::q4_0, DType::f16>(),
-    compiled<Encoding::q4_0, DType::bf16>(), compiled<Encoding::q4_1, DType::f32>(),
-    compiled<Encoding::q4_1, DType::f16>(),  compiled<Encoding::q4_1, DType::bf16>(),
-    compiled<Encoding::q8_0, DType::f32>(),  compiled<Encoding::q8_0, DType::f16>(),
-    compiled<Encoding::q8_0, DType::bf16>(),
+    compiled<Encoding::f32, DType::f32>(),      compiled<Encoding::f16, DType::f16>(),
+    compiled<Encoding::bf16, DType::bf16>(),    compiled<Encoding::int8, DType::f32>(),
+    compiled<Encoding::int8, DType::f16>(),     compiled<Encoding::int8, DType::bf16>(),
+    compiled<Encoding::nf4, DType::f32>(),      compiled<Encoding::nf4, DType::f16>(),
+    compiled<Encoding::nf4, DType::bf16>(),     compiled<Encoding::fp4, DType::f32>(),
+    compiled<Encoding::fp4, DType::f16>(),      compiled<Encoding::fp4, DType::bf16>(),
+    compiled<Encoding::q4_0, DType::f32>(),     compiled<Encoding::q4_0, DType::f16>(),
+    compiled<Encoding::q4_0, DType::bf16>(),    compiled<Encoding::q4_1, DType::f32>(),
+    compiled<Encoding::q4_1, DType::f16>(),     compiled<Encoding::q4_1, DType::bf16>(),
+    compiled<Encoding::q8_0, DType::f32>(),     compiled<Encoding::q8_0, DType::f16>(),
+    compiled<Encoding::q8_0, DType::bf16>(),    compiled<Encoding::int4, DType::f32>(),
+    compiled<Encoding::int4, DType::f16>(),     compiled<Encoding::int4, DType::bf16>(),
+    compiled<Encoding::uint8, DType::f32>(),    compiled<Encoding::uint8, DType::f16>(),
+    compiled<Encoding::uint8, DType::bf16>(),   compiled<Encoding::fp8_e4m3, DType::f32>(),
+    compiled<Encoding::fp8_e4m3, DType::f16>(), compiled<Encoding::fp8_e4m3, DType::bf16>(),
 };
 
 }  // namespace HWY_NAMESPACE

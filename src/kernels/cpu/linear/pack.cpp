@@ -258,6 +258,71 @@ PackedWeight pack_four_bit(const EncodedTensor& weight, base::ThreadPool& pool) 
   return packed;
 }
 
+/// Bytes of a panel's scales and zeros of grouped weights.
+constexpr std::int64_t kGroupBytes = kPanel * (static_cast<std::int64_t>(sizeof(float)) + 1);
+
+void put_groups(const PanelJob& job, std::int64_t c, std::int64_t groups,
+                const EncodedTensor& weight) {
+  std::byte* zeros = job.scales + groups * kPanel * static_cast<std::int64_t>(sizeof(float));
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const auto at = static_cast<std::size_t>((job.row0 + c) * groups + g);
+    std::memcpy(job.scales + (g * kPanel + c) * 4, &weight.scales[at], 4);
+    zeros[g * kPanel + c] = static_cast<std::byte>(weight.groups->zeros[at]);
+  }
+}
+
+/// int4 and uint8; put_codes(job, column, row of codes) is what differs.
+template <typename PutCodes>
+PackedWeight pack_grouped(const EncodedTensor& weight, std::int64_t row_bytes,
+                          base::ThreadPool& pool, const PutCodes& put_codes) {
+  require_finite(weight.scales);
+  const precision::Grouping& grouping = *weight.groups;
+  if (grouping.size < kGroupUnit || grouping.size % kGroupUnit != 0) {
+    fail(ErrorCode::internal, "groups of {} columns cannot be packed", grouping.size);
+  }
+  const std::int64_t groups = (weight.cols + grouping.size - 1) / grouping.size;
+  PackedWeight packed = pack_panels(weight, groups * kGroupBytes, pool, [&](const PanelJob& job) {
+    for (std::int64_t c = 0; c < job.columns; ++c) {
+      put_codes(job, c, weight.codes.bytes.data() + (job.row0 + c) * row_bytes);
+      put_groups(job, c, groups, weight);
+    }
+  });
+  auto rest = std::make_shared<precision::Grouping>();
+  rest->size = grouping.size;
+  rest->order = grouping.order;
+  packed.rest.groups = std::move(rest);
+  return packed;
+}
+
+PackedWeight pack_int4(const EncodedTensor& weight, base::ThreadPool& pool) {
+  const auto put = [](const PanelJob& job, std::int64_t c, const std::byte* row) {
+    for (std::int64_t i = 0; i < job.k; i += kNibbleUnit) {
+      put_nibbles(job, c, i / kNibbleUnit, load<std::uint32_t>(row + i / 2));
+    }
+  };
+  return pack_grouped(weight, weight.cols / 2, pool, put);
+}
+
+/// Codes as they are: kernels read a byte as 128 lower.
+PackedWeight pack_uint8(const EncodedTensor& weight, base::ThreadPool& pool) {
+  const auto put = [](const PanelJob& job, std::int64_t c, const std::byte* row) {
+    for (std::int64_t i = 0; i < job.k; ++i) {
+      const std::int64_t at = (i / kByteUnit * kPanel + c) * kByteUnit + i % kByteUnit;
+      job.codes[at] = row[i];
+    }
+  };
+  return pack_grouped(weight, weight.cols, pool, put);
+}
+
+PackedWeight pack_fp8(const EncodedTensor& weight, base::ThreadPool& pool) {
+  for (std::size_t i = 0; i < weight.codes.bytes.size(); ++i) {
+    if ((weight.codes.bytes[i] & std::byte{0x7f}) != std::byte{0x7f}) continue;
+    const auto at = static_cast<std::int64_t>(i);
+    fail_not_finite(at / weight.cols, at % weight.cols);
+  }
+  return pack_int8(weight, pool);
+}
+
 constexpr std::array<PackWeight, precision::kEncodingCount> kPackers = {pack_f32,
                                                                         pack_f16,
                                                                         pack_bf16,
@@ -266,7 +331,10 @@ constexpr std::array<PackWeight, precision::kEncodingCount> kPackers = {pack_f32
                                                                         pack_four_bit,
                                                                         pack_gguf_four_bit<1>,
                                                                         pack_gguf_four_bit<2>,
-                                                                        pack_q8_0};
+                                                                        pack_q8_0,
+                                                                        pack_int4,
+                                                                        pack_uint8,
+                                                                        pack_fp8};
 
 struct Unit {
   std::int64_t depth;
@@ -280,6 +348,9 @@ constexpr std::array<Unit, precision::kEncodingCount> kUnits = {{{kFloatUnit, 4}
                                                                  {kNibbleUnit, 4},
                                                                  {kNibbleUnit, 4},
                                                                  {kNibbleUnit, 4},
+                                                                 {kByteUnit, 4},
+                                                                 {kNibbleUnit, 4},
+                                                                 {kByteUnit, 4},
                                                                  {kByteUnit, 4}}};
 
 }  // namespace

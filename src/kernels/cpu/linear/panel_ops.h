@@ -126,6 +126,8 @@ PanelSource source_fp4(const PackedWeight&, std::int64_t, const NativeOps&, floa
 PanelSource source_q4_0(const PackedWeight&, std::int64_t, const NativeOps&, float*);
 PanelSource source_q4_1(const PackedWeight&, std::int64_t, const NativeOps&, float*);
 PanelSource source_q8_0(const PackedWeight&, std::int64_t, const NativeOps&, float*);
+PanelSource source_int4(const PackedWeight&, std::int64_t, const NativeOps&, float*);
+PanelSource source_uint8(const PackedWeight&, std::int64_t, const NativeOps&, float*);
 void decode_flat_nf4(const PackedWeight&, std::int64_t, std::int64_t, std::int64_t, tensor::DType,
                      float*);
 void decode_flat_fp4(const PackedWeight&, std::int64_t, std::int64_t, std::int64_t, tensor::DType,

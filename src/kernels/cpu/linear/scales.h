@@ -6,7 +6,7 @@
 #include "kernels/cpu/linear/layout.h"
 #include "precision/constants.h"
 
-// Scales of packed 4-bit weights.
+// Scales and order of packed weights.
 namespace assay::kernels::cpu {
 
 /// Values of the codes of q4_0 and q4_1, before scale and minimum.
@@ -16,6 +16,12 @@ inline constexpr std::array<float, 16> kQ4_0Table = {-8.0F, -7.0F, -6.0F, -5.0F,
 inline constexpr std::array<float, 16> kQ4_1Table = {0.0F,  1.0F,  2.0F,  3.0F, 4.0F,  5.0F,
                                                      6.0F,  7.0F,  8.0F,  9.0F, 10.0F, 11.0F,
                                                      12.0F, 13.0F, 14.0F, 15.0F};
+
+/// Column of the weight that each stored column is; empty: the same.
+[[nodiscard]] inline std::span<const std::int32_t> stored_order(const PackedWeight& weight) {
+  if (weight.rest.groups == nullptr) return {};
+  return weight.rest.groups->order;
+}
 
 [[nodiscard]] inline float nested_scale(const precision::DoubleQuant& nested, std::int64_t block) {
   const auto b = static_cast<std::size_t>(block);

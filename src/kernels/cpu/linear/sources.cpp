@@ -54,6 +54,35 @@ void half_scales(const PackedWeight& weight, std::int64_t panel, std::int64_t pe
   ops.half_to_float(weight.scales.as<std::uint16_t>() + panel * count, count, out);
 }
 
+/// Scales of blocks of 64 or 32 columns and, beside each, -zero * scale in f32, from the scales and
+/// zeros of groups: a kernel's block may be no longer than the depth that it decodes at a time.
+/// code * scale + minimum is then (code - zero) * scale rounded once: with scales of 16 bits both
+/// products are exact. `offset` is what the kernel's codes are lower by.
+PanelSource source_grouped(const PackedWeight& weight, std::int64_t panel, int offset,
+                           float* scratch) {
+  const std::int64_t size = weight.rest.groups->size;
+  const std::int64_t block = size % (2 * kGroupUnit) == 0 ? 2 * kGroupUnit : kGroupUnit;
+  const std::int64_t groups = (weight.k + size - 1) / size;
+  const std::byte* at = weight.scales.data() + panel * groups * kPanel * 5;
+  const auto* scales = reinterpret_cast<const float*>(at);
+  const std::byte* zeros = at + groups * kPanel * 4;
+  float* out = scratch;
+  for (std::int64_t i = 0; i < weight.k; i += block, out += 2 * kPanel) {
+    const std::int64_t group = i / size * kPanel;
+    for (std::int64_t c = 0; c < kPanel; ++c) {
+      const float scale = scales[group + c];
+      out[c] = scale;
+      out[kPanel + c] = static_cast<float>(offset - static_cast<int>(zeros[group + c])) * scale;
+    }
+  }
+  return {.codes = panel_codes(weight, panel),
+          .scales = scratch,
+          .minima = scratch + kPanel,
+          .scale_stride = 2 * kPanel,
+          .table = kQ4_1Table.data(),
+          .block = block};
+}
+
 void decode_flat(const PackedWeight& weight, std::int64_t panel, std::int64_t begin,
                  std::int64_t end, const float* table, tensor::DType compute, float* out) {
   const auto* words = reinterpret_cast<const std::uint32_t*>(panel_codes(weight, panel));
@@ -113,6 +142,16 @@ PanelSource source_q8_0(const PackedWeight& weight, std::int64_t panel, const Na
                         float* scratch) {
   half_scales(weight, panel, 1, ops, scratch);
   return {.codes = panel_codes(weight, panel), .scales = scratch, .block = precision::kGgufBlock};
+}
+
+PanelSource source_int4(const PackedWeight& weight, std::int64_t panel, const NativeOps&,
+                        float* scratch) {
+  return source_grouped(weight, panel, 0, scratch);
+}
+
+PanelSource source_uint8(const PackedWeight& weight, std::int64_t panel, const NativeOps&,
+                         float* scratch) {
+  return source_grouped(weight, panel, kByteOffset, scratch);
 }
 
 void decode_flat_nf4(const PackedWeight& weight, std::int64_t panel, std::int64_t begin,

@@ -47,6 +47,10 @@ NativeOps ops_of() {
     return bf16_ops(kNibbleUnit, source_q4_1, vnni::decode_nibbles_minima,
                     vnni::single_nibbles_minima);
   }
+  if constexpr (E == Encoding::int4) {
+    return bf16_ops(kNibbleUnit, source_int4, vnni::decode_nibbles_minima,
+                    vnni::single_nibbles_minima);
+  }
   if constexpr (E == Encoding::q8_0) {
     return bf16_ops(kByteUnit, source_q8_0, vnni::decode_scaled_bytes, vnni::single_scaled_bytes);
   }
@@ -83,7 +87,8 @@ constexpr CompiledLinear kKernels[] = {
     compiled<Encoding::fp4>(),
     compiled<Encoding::q4_0>(),
     compiled<Encoding::q4_1>(),
-    compiled<Encoding::q8_0>()};
+    compiled<Encoding::q8_0>(),
+    compiled<Encoding::int4>()};
 
 }  // namespace
 
