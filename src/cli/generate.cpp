@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/progress_line.h"
 #include "engine/model.h"
+#include "files/hub_cache.h"
 
 namespace assay::cli {
 namespace {
@@ -29,7 +30,7 @@ struct GenerateArguments {
 engine::Model load(const GenerateArguments& arguments) {
   const auto recipes = precision::parse_recipe_argument(arguments.precision);
   if (recipes.size() != 1) fail(ErrorCode::usage, "generate takes one --precision");
-  auto source = engine::ModelSource::open(arguments.model);
+  auto source = engine::ModelSource::open(files::find_model(arguments.model));
   if (!source->config().causal) {
     fail(ErrorCode::usage, "{} is an encoder; generate needs a decoder", source->name());
   }
@@ -104,7 +105,8 @@ int run(GenerateArguments arguments) {
 void add_generate(CLI::App& program, Outcome& outcome) {
   auto* command = program.add_subcommand("generate", "Continue a prompt, token by token");
   const auto a = std::make_shared<GenerateArguments>();
-  command->add_option("-m,--model", a->model, "model folder or file")->required();
+  command->add_option("-m,--model", a->model, "folder, file or org/name in the Hugging Face cache")
+      ->required();
   command->add_option("--precision,--recipe", a->precision, "precision or recipe")
       ->capture_default_str();
   command->add_option("--device", a->device, "cpu")->capture_default_str();

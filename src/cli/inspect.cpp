@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "engine/planner.h"
+#include "files/hub_cache.h"
 #include "files/tensor_file.h"
 
 namespace assay::cli {
@@ -35,8 +36,7 @@ void print_tensors(const files::TensorFile& file) {
 void print_model(const engine::ModelSource& source) {
   const auto& config = source.config();
   fmt::print("{}: {} ({}), {:.1f} M parameters, stored as {}\n", source.name(), config.family,
-             config.architecture, double(source.parameters()) / 1e6,
-             precision::name_of(source.dominant_encoding()));
+             config.architecture, double(source.parameters()) / 1e6, source.source_name());
   fmt::print(
       "{} blocks, {} wide, {} heads ({} for keys and values) of {}, {} positions, vocabulary {}\n",
       config.blocks, config.hidden, config.heads, config.kv_heads, config.head_dim,
@@ -63,7 +63,7 @@ void print_plan(const precision::Plan& plan) {
 }
 
 int inspect_model(const InspectArguments& arguments) {
-  const auto source = engine::ModelSource::open(arguments.model);
+  const auto source = engine::ModelSource::open(files::find_model(arguments.model));
   const bool json = arguments.output == "json";
   if (!json) print_model(*source);
   if (!json && arguments.tensors) print_tensors(source->tensors());
@@ -109,7 +109,8 @@ void add_inspect(CLI::App& program, Outcome& outcome) {
   auto* command =
       program.add_subcommand("inspect", "Check a model file and show what is in it, or its plan");
   const auto a = std::make_shared<InspectArguments>();
-  command->add_option("model", a->model, "model folder or file")->required();
+  command->add_option("model", a->model, "folder, file or org/name in the Hugging Face cache")
+      ->required();
   command->add_option("--plan", a->plan, "recipe: show what each layer would run as");
   command->add_option("--device", a->device, "of the plan")->capture_default_str();
   command->add_option("-o,--output", a->output, "table or json")

@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   add_report(program, outcome);
   add_generate(program, outcome);
   add_tokenize(program, outcome);
+  add_quantize(program, outcome);
   add_inspect(program, outcome);
   add_doctor(program, outcome);
   add_children(program, outcome);

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "engine/source.h"
+#include "files/hub_cache.h"
 
 namespace assay::cli {
 namespace {
@@ -26,7 +27,7 @@ bool read_line(std::string& line) {
 }
 
 int run(const TokenizeArguments& arguments) {
-  const auto files = files::locate_model(arguments.model);
+  const auto files = files::locate_model(files::find_model(arguments.model));
   const auto tokenizer = text::load_tokenizer(files);
   const text::EncodeOptions options{.add_special = !arguments.no_special,
                                     .parse_special = arguments.parse_special};
@@ -46,7 +47,10 @@ void add_tokenize(CLI::App& program, Outcome& outcome) {
   auto* command = program.add_subcommand(
       "tokenize", "Turn each line of standard input into a line of token ids");
   const auto arguments = std::make_shared<TokenizeArguments>();
-  command->add_option("-m,--model", arguments->model, "model folder or file")->required();
+  command
+      ->add_option("-m,--model", arguments->model,
+                   "folder, file or org/name in the Hugging Face cache")
+      ->required();
   command->add_option("-o,--output", arguments->output, "jsonl")->check(CLI::IsMember({"jsonl"}));
   command->add_flag("--no-special", arguments->no_special, "no [CLS], [SEP], <s> and the like");
   command->add_flag("--parse-special", arguments->parse_special,

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <numeric>
 
+#include "precision/constants.h"
+
 namespace assay::engine {
 
 using precision::EncodedTensor;
@@ -56,18 +58,61 @@ EncodedTensor undo_interleaving(const EncodedTensor& stored, std::int64_t head_d
   return result;
 }
 
+namespace {
+
+template <typename T>
+std::vector<T> part_of(const std::vector<T>& values, std::int64_t first, std::int64_t count) {
+  const auto begin = values.begin() + first;
+  return {begin, begin + count};
+}
+
+/// What nf4 and fp4 have beside their codes, for blocks [first, first + count).
+void slice_block_scales(const EncodedTensor& stored, std::int64_t first, std::int64_t count,
+                        EncodedTensor& result) {
+  if (stored.nested == nullptr) {
+    result.scales = part_of(stored.scales, first, count);
+    return;
+  }
+  constexpr std::int64_t kGroup = precision::kNestedBlock;
+  auto nested = std::make_shared<precision::DoubleQuant>();
+  nested->codes = part_of(stored.nested->codes, first, count);
+  nested->absmax = part_of(stored.nested->absmax, first / kGroup, (count + kGroup - 1) / kGroup);
+  nested->offset = stored.nested->offset;
+  result.nested = std::move(nested);
+}
+
+}  // namespace
+
 EncodedTensor slice_rows(const EncodedTensor& stored, std::int64_t first, std::int64_t count) {
   const precision::EncodingInfo& info = precision::info(stored.encoding);
-  if (!info.row_aligned || !stored.scales.empty() || first < 0 || count < 1 ||
-      first + count > stored.rows) {
+  if (first < 0 || count < 1 || first + count > stored.rows) {
     fail(ErrorCode::internal, "rows {} + {} of {} rows of {}", first, count, stored.rows,
          info.name);
   }
-  const std::size_t row_bytes = stored.codes.bytes.size() / static_cast<std::size_t>(stored.rows);
+  const std::int64_t begin = first * stored.cols;
+  const std::int64_t border =
+      stored.nested == nullptr ? info.block : info.block * precision::kNestedBlock;
+  if (!info.row_aligned && (begin % border != 0 || count * stored.cols % info.block != 0)) {
+    fail(ErrorCode::unsupported,
+         "a fused weight of {}: its rows from {} on begin inside of a block, which is not read",
+         info.name, first);
+  }
+  const auto from = static_cast<std::size_t>(info.code_bytes(first, stored.cols));
   EncodedTensor result = stored;
   result.rows = count;
-  result.codes.bytes = stored.codes.bytes.subspan(static_cast<std::size_t>(first) * row_bytes,
-                                                  static_cast<std::size_t>(count) * row_bytes);
+  result.codes.bytes = stored.codes.bytes.subspan(
+      from, static_cast<std::size_t>(info.code_bytes(count, stored.cols)));
+  if (!info.row_aligned) {
+    slice_block_scales(stored, begin / info.block, count * stored.cols / info.block, result);
+    return result;
+  }
+  const std::int64_t each = std::ssize(stored.scales) / stored.rows;
+  result.scales = part_of(stored.scales, first * each, count * each);
+  if (stored.groups != nullptr) {
+    auto groups = std::make_shared<precision::Grouping>(*stored.groups);
+    groups->zeros = part_of(stored.groups->zeros, first * each, count * each);
+    result.groups = std::move(groups);
+  }
   return result;
 }
 

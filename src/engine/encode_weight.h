@@ -16,8 +16,8 @@ namespace assay::engine {
 [[nodiscard]] precision::EncodedTensor undo_interleaving(const precision::EncodedTensor& stored,
                                                          std::int64_t head_dim);
 
-/// Rows [first, first + count) of a weight whose encoding is row-aligned and has no scales of its
-/// own (what files store); borrows the bytes. Internal error for others.
+/// Rows [first, first + count) of a weight, with its scales; borrows the bytes. unsupported where
+/// they begin inside of a block.
 [[nodiscard]] precision::EncodedTensor slice_rows(const precision::EncodedTensor& stored,
                                                   std::int64_t first, std::int64_t count);
 

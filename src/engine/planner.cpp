@@ -101,9 +101,8 @@ precision::Plan make_plan(const ModelSource& model, const precision::Recipe& rec
   precision::Plan plan;
   plan.device = fallback ? tensor::Device{} : resolve_device(options.device);
   plan.recipe_canonical = recipe.canonical();
-  const Encoding dominant = model.dominant_encoding();
-  plan.source = display_name(dominant);
-  plan.source_quantized = precision::info(dominant).quantized;
+  plan.source = model.source_name();
+  plan.source_quantized = precision::info(model.dominant_encoding()).quantized;
 
   const std::vector<precision::LayerInfo> layers = model.layers();
   precision::Assignment assignment =

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/io.h"
+#include "files/hub_cache.h"
 
 namespace assay::engine {
 namespace {
@@ -28,6 +29,7 @@ std::string name_of_file(const std::filesystem::path& file) {
 
 std::string name_of_folder(const std::filesystem::path& folder) {
   const std::filesystem::path absolute = std::filesystem::weakly_canonical(folder);
+  if (const auto model = files::snapshot_name(absolute)) return *model;
   const std::string name = absolute.filename().string();
   return name == "model" ? absolute.parent_path().filename().string() : name;
 }
@@ -62,20 +64,34 @@ std::shared_ptr<const ModelSource> ModelSource::open(const std::filesystem::path
   source->tensors_ =
       std::make_shared<const files::TensorFile>(files::open_tensor_file(source->files_.weights));
   const bool gguf = source->tensors_->format() == "gguf";
-  source->config_ =
-      gguf ? models::config_from_gguf(*source->tensors_)
-           : models::config_from_json(base::read_json(source->files_.config, kMostConfigBytes),
-                                      source->files_.config.string());
+  if (gguf) {
+    source->config_ = models::config_from_gguf(*source->tensors_);
+  } else {
+    const std::string name = source->files_.config.string();
+    const Json json = base::read_json(source->files_.config, kMostConfigBytes);
+    source->config_ = models::config_from_json(json, name);
+    source->open_quantized_layers(json, name);
+  }
   source->weights_ = models::map_weights(source->config_, *source->tensors_);
   source->name_ = base::printable(gguf ? name_of_file(source->files_.weights)
                                        : name_of_folder(source->files_.weights.parent_path()));
   return source;
 }
 
+void ModelSource::open_quantized_layers(const Json& config, const std::string& name) {
+  const auto quantization = config.find("quantization_config");
+  if (quantization == config.end() || quantization->is_null()) return;
+  quantized_ = open_quantized(tensors_, *quantization, name);
+  tensors_ = quantized_.tensors;
+}
+
 std::vector<precision::LayerInfo> ModelSource::layers() const {
   std::vector<precision::LayerInfo> layers;
   for (const models::WeightSpec& spec : weights_.weights) {
-    if (spec.matrix) layers.push_back(spec.layer);
+    if (!spec.matrix) continue;
+    layers.push_back(spec.layer);
+    const auto stored = quantized_.layers.find(spec.stored);
+    if (stored != quantized_.layers.end()) layers.back().stored = stored->second;
   }
   return layers;
 }
@@ -89,17 +105,24 @@ std::int64_t ModelSource::parameters() const {
 Encoding ModelSource::dominant_encoding() const {
   std::array<std::int64_t, precision::kEncodingCount> counts{};
   for_each_tensor(weights_, *tensors_, [&](const files::StoredTensor& t) {
-    counts[static_cast<std::size_t>(t.encoding)] += elements(t);
+    const bool counts_here = quantized_.method.empty() || quantized_.layers.contains(t.name);
+    if (counts_here) counts[static_cast<std::size_t>(t.encoding)] += elements(t);
   });
   const auto largest = std::max_element(counts.begin(), counts.end());
   return static_cast<Encoding>(largest - counts.begin());
+}
+
+std::string ModelSource::source_name() const {
+  const std::string encoding = display_name(dominant_encoding());
+  return quantized_.method.empty() ? encoding : quantized_.method + " " + encoding;
 }
 
 Json ModelSource::bytes_by_encoding() const {
   Json bytes = Json::object();
   for_each_tensor(weights_, *tensors_, [&](const files::StoredTensor& t) {
     const std::string name = display_name(t.encoding);
-    bytes[name] = bytes.value(name, std::int64_t{0}) + std::ssize(t.bytes);
+    bytes[name] = bytes.value(name, std::int64_t{0}) + std::ssize(t.bytes) +
+                  static_cast<std::int64_t>(t.extra_bytes);
   });
   return bytes;
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/checkpoint/checkpoint.h"
 #include "models/config.h"
 #include "text/tokenizer.h"
 
@@ -27,8 +28,11 @@ class ModelSource {
   /// "SmolLM2-135M-Instruct": from the file's or the folder's name.
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::int64_t parameters() const;
-  /// Encoding that holds most of the weights ("q4_1", "f32"), and whether it is a quantized one.
+  /// Encoding that holds most of the weights ("q4_1", "f32"); of a quantized checkpoint, most of
+  /// those that it quantizes.
   [[nodiscard]] precision::Encoding dominant_encoding() const;
+  /// What rows call the source: "fp32", "q4_1", "bnb nf4".
+  [[nodiscard]] std::string source_name() const;
   /// Bytes of the weights that are used, by stored encoding.
   [[nodiscard]] Json bytes_by_encoding() const;
   [[nodiscard]] std::string content_hash() const;
@@ -36,8 +40,11 @@ class ModelSource {
   [[nodiscard]] const text::Tokenizer& tokenizer() const;
 
  private:
+  void open_quantized_layers(const Json& config, const std::string& name);
+
   files::ModelFiles files_;
   std::shared_ptr<const files::TensorFile> tensors_;
+  QuantizedCheckpoint quantized_;  ///< without a method where nothing is quantized
   models::ModelConfig config_;
   models::WeightMap weights_;
   std::string name_;

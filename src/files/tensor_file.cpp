@@ -8,6 +8,7 @@
 #include "files/safetensors.h"
 #include "files/shard_index.h"
 #include "files/single_file.h"
+#include "files/tensor_file_builder.h"
 
 namespace assay::files {
 
@@ -27,7 +28,23 @@ const StoredTensor* TensorFile::find(std::string_view name) const {
   return &tensors_[*at];
 }
 
+TensorFile TensorFile::with_tensors(std::vector<StoredTensor> tensors) const {
+  TensorFile result = *this;
+  result.by_name_ = order_by_name(tensors);
+  result.tensors_ = std::move(tensors);
+  const auto same = [&](std::size_t a, std::size_t b) {
+    return result.tensors_[a].name == result.tensors_[b].name;
+  };
+  const auto twice = std::adjacent_find(result.by_name_.begin(), result.by_name_.end(), same);
+  if (twice != result.by_name_.end()) {
+    const StoredTensor& tensor = result.tensors_[*twice];
+    fail_field(path_, tensor.name, tensor.offset, "is stored plain and in quantized parts");
+  }
+  return result;
+}
+
 precision::EncodedTensor TensorFile::encoded(const StoredTensor& tensor) const {
+  if (tensor.assemble != nullptr) return tensor.assemble();
   if (!tensor.is_weight) {
     fail_field(parts_[tensor.part], tensor.name, tensor.offset,
                "is {}, which is not among the weight types that can be decoded", tensor.type);

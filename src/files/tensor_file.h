@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,6 +28,9 @@ struct StoredTensor {
   std::uint32_t part = 0;    ///< the file that holds it, of TensorFile::parts
   std::uint64_t offset = 0;  ///< of the first byte, in that file
   std::span<const std::byte> bytes;
+  /// Puts a weight together that the file stores as several tensors; `bytes` are then its codes.
+  std::function<precision::EncodedTensor()> assemble = nullptr;
+  std::uint64_t extra_bytes = 0;  ///< of the other tensors that it is put together from
 };
 
 /// A model file of any format, or one whose tensors are spread over several files: its tensors by
@@ -48,6 +52,14 @@ class TensorFile {
   /// dimension is cols). Keeps the mapping alive; copies where the file misaligns the elements.
   /// bad_data, with tensor and type, if it is not a weight.
   [[nodiscard]] precision::EncodedTensor encoded(const StoredTensor& tensor) const;
+  /// A tensor's bytes, which keep the mapping alive.
+  [[nodiscard]] precision::SharedBytes shared(const StoredTensor& tensor) const {
+    return {owner_, tensor.bytes};
+  }
+
+  /// The same file with these tensors in place of its own (quantized layers put together); their
+  /// names must differ.
+  [[nodiscard]] TensorFile with_tensors(std::vector<StoredTensor> tensors) const;
 
  private:
   friend class TensorFileBuilder;

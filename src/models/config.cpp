@@ -186,11 +186,6 @@ void refuse_variants(const ConfigReader& reader, const Family& family) {
   if (const Json* heads = reader.find("pruned_heads"); heads != nullptr && !heads->empty()) {
     reader.refuse("pruned_heads", "is not empty, which is not implemented");
   }
-  if (reader.find("quantization_config") != nullptr) {
-    reader.refuse("quantization_config",
-                  "is there: quantized Hugging Face checkpoints are not read; use the unquantized "
-                  "model with a recipe, or a GGUF file");
-  }
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "base/names.h"
 #include "engine/planner.h"
+#include "files/hub_cache.h"
 #include "precision/recipe.h"
 #include "study/study.h"
 #include "study/study_parts.h"
@@ -158,8 +159,22 @@ Defaults StudyReader::defaults_of(const YamlNode& node, Defaults defaults) const
   return defaults;
 }
 
+/// A path from the study's folder, or what a name in the Hugging Face cache stands for. What is not
+/// there stays as it is: the check of the study tells it among all problems.
+std::string read_model_path(const YamlNode& node, const fs::path& folder) {
+  const std::string path = read_path(node, folder);
+  std::error_code ignored;
+  if (fs::exists(path, ignored) || !files::parse_repo_name(node.text())) return path;
+  try {
+    return fs::absolute(files::find_model(node.text())).string();
+  } catch (const Error&) {
+    return path;
+  }
+}
+
 std::string model_id(const YamlNode& node, const fs::path& path) {
   if (const auto name = node.get("name")) return name->text();
+  if (const auto name = files::snapshot_name(path)) return *name;
   const fs::path last = path.has_filename() ? path.filename() : path.parent_path().filename();
   return fs::is_directory(path) ? last.string() : last.stem().string();
 }
@@ -179,7 +194,7 @@ Json with_baseline(Json tasks, const NamedRecipe& baseline, const YamlNode& mode
 void StudyReader::read_model(const YamlNode& node) {
   node.check_keys("a model", {"model", "name", "recipes", "baseline", "device", "threads",
                               "on_unsupported", "workload", "tasks"});
-  const std::string path = read_path(node.need("a model", "model"), folder_);
+  const std::string path = read_model_path(node.need("a model", "model"), folder_);
   const auto recipes = model_recipes(node);
   const NamedRecipe baseline = baseline_of(node, recipes);
   const Defaults settings = defaults_of(node, defaults_);

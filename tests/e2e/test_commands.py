@@ -9,7 +9,7 @@ import unittest
 from support import Case, GOLDEN, SMALL_DECODER, SMALL_ENCODER, Run
 
 COMMANDS = [["bench"], ["eval"], ["study", "run"], ["study", "check"], ["study", "status"],
-            ["report"], ["generate"], ["tokenize"], ["inspect"], ["doctor"]]
+            ["report"], ["quantize"], ["generate"], ["tokenize"], ["inspect"], ["doctor"]]
 BENCH = ["-p", "24", "-n", "6", "-r", "2"]
 
 
@@ -21,6 +21,85 @@ class Help(Case):
 
     def test_unknown_option_is_a_usage_error(self):
         self.assertEqual(Run(["bench", "--no-such"]).code, 2)
+
+
+class Quantize(Case):
+    def quantize(self, precision, name):
+        return self.run_ok("quantize", "-m", SMALL_DECODER, "--precision", precision, "-o", name)
+
+    def rows(self, model, precision):
+        run = self.run_ok("bench", "-m", model, *BENCH, "-o", "json", "--store", self.store,
+                          "--precision", precision)
+        return run.json()["rows"]
+
+    def test_what_is_written_loads_and_runs_as_stored(self):
+        for precision, source, recipe in [
+                ("nf4", "bnb nf4", None), ("fp4", "bnb fp4", None), ("int8", "bnb int8", None),
+                ("double", "bnb nf4", "{precision: nf4, double_quant: true, compute: fp32}")]:
+            self.quantize(recipe or precision, precision)
+            config = json.loads((self.folder / precision / "config.json").read_text())
+            written = config["quantization_config"]
+            self.assertEqual(written["quant_method"], "bitsandbytes")
+            self.assertEqual(written["load_in_8bit"], precision == "int8")
+            self.assertEqual(written["bnb_4bit_use_double_quant"], precision == "double")
+            for row in self.rows(self.folder / precision, "stored,bf16"):
+                self.assertEqual((row["status"], row["proved"]), ("ok", True), row)
+                self.assertEqual(row["source"], source)
+                self.assertIn(row["recipe"], [f"{source} (stored)", f"bf16 (from {source})"])
+
+    def test_nothing_is_requantized(self):
+        """The same tokens, whether the codes are made while loading or were made before."""
+        self.quantize("nf4", "nf4")
+        layers = []
+        for model in (SMALL_DECODER, self.folder / "nf4"):
+            row = self.rows(model, "nf4")[0]
+            layers.append([(e["layer"], e["encoding"]) for e in row["executed"]])
+        self.assertEqual(layers[0], layers[1])
+
+    def test_refusals(self):
+        (self.folder / "full").mkdir()
+        self.write("full/file", "x")
+        line = self.run_error(2, "quantize", "-m", SMALL_DECODER, "--precision", "nf4", "-o", "full")
+        self.assertIn("is not empty", line)
+        self.quantize("nf4", "nf4")
+        line = self.run_error(69, "quantize", "-m", "nf4", "--precision", "int8", "-o", "again")
+        self.assertIn("bnb nf4", line)
+        self.assertFalse((self.folder / "again").exists())
+        line = self.run_error(69, "quantize", "-m", SMALL_DECODER, "-o", "mixed", "--precision",
+                              "{default: nf4, rules: [{match: mlp, precision: int8}]}")
+        self.assertIn("one quantization", line)
+        line = self.run_error(2, "quantize", "-m", SMALL_DECODER, "--precision", "bf16", "-o", "b")
+        self.assertIn("quantizes no layer", line)
+
+    def test_unknown_methods_are_named(self):
+        self.quantize("nf4", "model")
+        config = json.loads((self.folder / "model/config.json").read_text())
+        for method in ("aqlm", "hqq", "quanto"):
+            config["quantization_config"] = {"quant_method": method}
+            (self.folder / "model/config.json").write_text(json.dumps(config))
+            self.assertIn(f'quant_method "{method}"',
+                          self.run_error(69, "inspect", self.folder / "model"))
+
+
+class HubCache(Case):
+    def test_a_name_is_found_in_the_cache(self):
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        model = self.folder / "hub/models--org--tiny"
+        blobs, snapshot = model / "blobs", model / "snapshots" / commit
+        for folder in (blobs, snapshot, model / "refs"):
+            folder.mkdir(parents=True)
+        (model / "refs/main").write_text(commit)
+        for number, file in enumerate(("config.json", "model.safetensors")):
+            (blobs / f"{number:040x}").write_bytes((SMALL_DECODER / file).read_bytes())
+            (snapshot / file).symlink_to(f"../../blobs/{number:040x}")
+        home = {"HF_HOME": str(self.folder)}
+        self.assertIn("tiny: llama", self.run_ok("inspect", "org/tiny", env=home).out)
+        run = self.run_ok("bench", "-m", "org/tiny@main", *BENCH, "-o", "json", "--store",
+                          self.store, "--precision", "bf16", env=home)
+        self.assertEqual(run.json()["rows"][0]["model"], "tiny")
+        line = self.run_error(74, "inspect", "org/tinny", env=home)
+        for part in ("org/tinny", "HF_HOME", "models--org--tinny", "org/tiny", "hf download"):
+            self.assertIn(part, line)
 
 
 class Bench(Case):

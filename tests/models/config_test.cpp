@@ -209,7 +209,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"roberta_classifier", "max_position_embeddings", 2, "leaves no position"},
         BadConfig{"llama_tied", "tie_word_embeddings", "yes", "true or false"},
         BadConfig{"llama_tied", "eos_token_id", 301, "ids of the vocabulary"},
-        BadConfig{"llama_tied", "quantization_config", {{"quant_method", "gptq"}}, "quantized"},
         BadConfig{"bert_embedding", "position_embedding_type", "relative_key", "not implemented"},
         BadConfig{"bert_embedding", "is_decoder", true, "not implemented"},
         BadConfig{"bert_classifier", "id2label", {{"0", "a"}, {"2", "b"}}, "'1' is missing"},

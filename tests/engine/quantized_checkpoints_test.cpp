@@ -1,0 +1,115 @@
+// Checkpoints with quantized layers, written by the packages that define them: the codes run as
+// they are stored, and the logits are the package's.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/scratch_folder.h"
+#include "engine/encode_weight.h"
+#include "engine/support.h"
+
+namespace assay::testing {
+namespace {
+
+struct Checkpoint {
+  std::string name;
+  std::string source;
+  double tolerance;  ///< of logits in fp32
+  int layers;        ///< quantized ones
+};
+std::ostream& operator<<(std::ostream& out, const Checkpoint& c) { return out << c.name; }
+
+constexpr const char* kDecoded = "model.layers.1.mlp.down_proj.weight";
+
+class QuantizedCheckpoints : public ::testing::TestWithParam<Checkpoint> {
+ protected:
+  std::filesystem::path folder_ = golden_model(GetParam().name);
+  Golden golden_{folder_ / "golden.safetensors"};
+};
+
+TEST_P(QuantizedCheckpoints, AreDecodedBitForBit) {
+  const auto source = engine::ModelSource::open(folder_);
+  const files::StoredTensor* stored = source->tensors().find(kDecoded);
+  ASSERT_NE(stored, nullptr);
+  const precision::EncodedTensor weight = source->tensors().encoded(*stored);
+  ASSERT_EQ(weight.rows, 64);
+  ASSERT_EQ(weight.cols, 320);
+  std::vector<float> decoded(64 * 320);
+  for (std::int64_t r = 0; r < weight.rows; ++r) {
+    precision::info(weight.encoding)
+        .decode_row(weight, r, std::span(decoded).subspan(r * weight.cols, weight.cols));
+  }
+  EXPECT_EQ(decoded, golden_.values("decoded"));
+}
+
+TEST_P(QuantizedCheckpoints, RunAsStored) {
+  const auto model =
+      load_model(folder_, "{precision: stored, compute: fp32, activations: fp32}", 2);
+  EXPECT_EQ(model->plan().source, GetParam().source);
+  EXPECT_TRUE(model->plan().source_quantized);
+  int quantized = 0;
+  for (const auto& entry : model->plan().entries) quantized += entry.precision.quantized ? 1 : 0;
+  EXPECT_EQ(quantized, GetParam().layers);
+  int checked = 0;
+  for (; golden_.has(fmt::format("seq{}.ids", checked)); ++checked) {
+    const Tokens ids = golden_.tokens(fmt::format("seq{}.ids", checked));
+    const auto reference = golden_.values(fmt::format("seq{}.logits", checked));
+    const double difference = disagreement(all_logits(*model, ids), reference);
+    EXPECT_LE(difference, GetParam().tolerance) << checked;
+    RecordProperty(fmt::format("difference{}", checked), fmt::format("{:.2e}", difference));
+  }
+  EXPECT_EQ(checked, 4);
+  EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "");
+}
+
+TEST_P(QuantizedCheckpoints, PartsOfRowsKeepTheirScales) {
+  constexpr std::int64_t kFirst = 256;
+  constexpr std::int64_t kCount = 64;
+  const auto source = engine::ModelSource::open(folder_);
+  const auto* stored = source->tensors().find("model.layers.0.mlp.gate_proj.weight");
+  ASSERT_NE(stored, nullptr);
+  const precision::EncodedTensor whole = source->tensors().encoded(*stored);
+  const precision::EncodedTensor part = engine::slice_rows(whole, kFirst, kCount);
+  const precision::EncodingInfo& info = precision::info(whole.encoding);
+  std::vector<float> expected(static_cast<std::size_t>(whole.cols));
+  std::vector<float> values(expected.size());
+  for (std::int64_t r = 0; r < kCount; ++r) {
+    info.decode_row(whole, kFirst + r, expected);
+    info.decode_row(part, r, values);
+    ASSERT_EQ(values, expected) << r;
+  }
+  if (whole.nested == nullptr) return;
+  expect_error(ErrorCode::unsupported, {"inside of a block"},
+               [&] { (void)engine::slice_rows(whole, 100, 4); });
+}
+
+TEST_P(QuantizedCheckpoints, RowsSayTheirSource) {
+  const auto source = engine::ModelSource::open(folder_);
+  EXPECT_EQ(engine::make_plan(*source, recipe("stored"), {}).recipe,
+            GetParam().source + " (stored)");
+  EXPECT_EQ(engine::make_plan(*source, recipe("bf16"), {}).recipe,
+            "bf16 (from " + GetParam().source + ")");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Packed, QuantizedCheckpoints,
+    ::testing::Values(Checkpoint{"gptq_act_order", "gptq int4", 1e-4, 14},
+                      Checkpoint{"gptq_asymmetric", "gptq int4", 1e-4, 14},
+                      Checkpoint{"gptq_v2", "gptq int4", 1e-4, 14},
+                      Checkpoint{"gptq_row_8bit", "gptq uint8", 1e-4, 14},
+                      Checkpoint{"awq_gemm", "awq int4", 1e-4, 14},
+                      Checkpoint{"ct_int4", "compressed-tensors int4", 1e-4, 14},
+                      Checkpoint{"ct_int4_asymmetric", "compressed-tensors int4", 1e-4, 14},
+                      Checkpoint{"ct_w8a16", "compressed-tensors uint8", 1e-4, 14},
+                      Checkpoint{"ct_w8a8", "compressed-tensors int8", 2e-2, 14},
+                      Checkpoint{"ct_fp8", "compressed-tensors fp8_e4m3", 1e-4, 14}),
+    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Bitsandbytes, QuantizedCheckpoints,
+                         ::testing::Values(Checkpoint{"bnb_nf4", "bnb nf4", 1e-4, 14},
+                                           Checkpoint{"bnb_nf4_double", "bnb nf4", 1e-4, 14},
+                                           Checkpoint{"bnb_fp4", "bnb fp4", 1e-4, 14},
+                                           Checkpoint{"bnb_int8", "bnb int8", 1e-2, 14}),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace assay::testing
