@@ -68,7 +68,7 @@ std::string quant_state(const QuantizedLayer& layer, const EncodedTensor* weight
 }
 
 template <typename T>
-std::span<const std::byte> bytes_of(std::span<const T> values) {
+std::span<const std::byte> view_of(std::span<const T> values) {
   return std::as_bytes(values);
 }
 
@@ -106,22 +106,22 @@ class LayerForm {
                                    precision::info(weight.encoding).code_bytes(rows_, cols_))));
     if (weight.encoding == Encoding::int8) {
       constexpr std::byte kRowMajor{0};
-      writer.write(layer_.module + ".SCB", bytes_of<float>(weight.scales));
+      writer.write(layer_.module + ".SCB", view_of<float>(weight.scales));
       writer.write(layer_.module + ".weight_format", {&kRowMajor, 1});
       return;
     }
     const auto& table =
         weight.encoding == Encoding::nf4 ? precision::kNf4Table : precision::kFp4Table;
-    writer.write(weight_name_ + ".quant_map", bytes_of<float>(table));
+    writer.write(weight_name_ + ".quant_map", view_of<float>(table));
     const std::string state = quant_state(layer_, &weight);
-    writer.write(state_name(), bytes_of<char>(state));
+    writer.write(state_name(), view_of<char>(state));
     if (weight.nested == nullptr) {
-      writer.write(weight_name_ + ".absmax", bytes_of<float>(weight.scales));
+      writer.write(weight_name_ + ".absmax", view_of<float>(weight.scales));
       return;
     }
-    writer.write(weight_name_ + ".absmax", bytes_of<std::uint8_t>(weight.nested->codes));
-    writer.write(weight_name_ + ".nested_absmax", bytes_of<float>(weight.nested->absmax));
-    writer.write(weight_name_ + ".nested_quant_map", bytes_of<float>(precision::kSignedDynamicMap));
+    writer.write(weight_name_ + ".absmax", view_of<std::uint8_t>(weight.nested->codes));
+    writer.write(weight_name_ + ".nested_absmax", view_of<float>(weight.nested->absmax));
+    writer.write(weight_name_ + ".nested_quant_map", view_of<float>(precision::kSignedDynamicMap));
   }
 
  private:
@@ -259,10 +259,10 @@ void prepare_folder(const fs::path& folder) {
   }
 }
 
-class Writer {
+class CheckpointWriter {
  public:
-  Writer(const ModelSource& source, const std::vector<QuantizedLayer>& layers,
-         const QuantizeOptions& options)
+  CheckpointWriter(const ModelSource& source, const std::vector<QuantizedLayer>& layers,
+                   const QuantizeOptions& options)
       : source_(source),
         options_(options),
         pool_(options.threads > 0 ? options.threads : base::available_threads()) {
@@ -349,7 +349,7 @@ QuantizeResult write_quantized(const ModelSource& source, const precision::Recip
 
   QuantizeResult result;
   result.notices = assignment.notices;
-  Writer(source, layers, options).write(folder / "model.safetensors", result);
+  CheckpointWriter(source, layers, options).write(folder / "model.safetensors", result);
   copy_companions(source.files().root, folder, result);
   Json config = base::read_json(source.files().config);
   config["quantization_config"] =

@@ -100,9 +100,9 @@ constexpr FourBit kFourBits[] = {
     {".quant_state.bitsandbytes__nf4", Encoding::nf4, precision::kNf4Table},
     {".quant_state.bitsandbytes__fp4", Encoding::fp4, precision::kFp4Table}};
 
-class Reader {
+class BitsandbytesReader {
  public:
-  Reader(CheckpointParts& parts, const Json& config, const std::string& source)
+  BitsandbytesReader(CheckpointParts& parts, const Json& config, const std::string& source)
       : parts_(parts), configured_(configured_precision(config, source)) {}
 
   LayerPrecisions read() {
@@ -221,7 +221,7 @@ class Reader {
 
 LayerPrecisions read_bitsandbytes(CheckpointParts& parts, const Json& config,
                                   const std::string& source) {
-  return Reader(parts, config, source).read();
+  return BitsandbytesReader(parts, config, source).read();
 }
 
 }  // namespace assay::engine

@@ -25,9 +25,9 @@ struct Scheme {
   friend bool operator==(const Scheme&, const Scheme&) = default;
 };
 
-class ConfigReader {
+class SchemeReader {
  public:
-  ConfigReader(const Json& config, const std::string& source) : source_(source) {
+  SchemeReader(const Json& config, const std::string& source) : source_(source) {
     refuse(config, "kv_cache_scheme");
     if (const auto sparse = config.find("sparsity_config");
         sparse != config.end() && sparse->is_object() && sparse->contains("format") &&
@@ -85,10 +85,10 @@ class ConfigReader {
   Scheme scheme_;
 };
 
-class Reader {
+class CompressedTensorsReader {
  public:
-  Reader(CheckpointParts& parts, const Json& config, const std::string& source)
-      : parts_(parts), scheme_(ConfigReader(config, source).scheme()) {}
+  CompressedTensorsReader(CheckpointParts& parts, const Json& config, const std::string& source)
+      : parts_(parts), scheme_(SchemeReader(config, source).scheme()) {}
 
   LayerPrecisions read() {
     for (const StoredTensor& tensor : parts_.file().tensors()) {
@@ -280,7 +280,7 @@ class Reader {
 
 LayerPrecisions read_compressed_tensors(CheckpointParts& parts, const Json& config,
                                         const std::string& source) {
-  return Reader(parts, config, source).read();
+  return CompressedTensorsReader(parts, config, source).read();
 }
 
 }  // namespace assay::engine

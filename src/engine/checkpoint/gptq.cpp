@@ -14,19 +14,19 @@ namespace {
 
 using files::StoredTensor;
 
-struct Config {
+struct GptqConfig {
   int bits = 4;
   std::int64_t group_size = -1;
   bool zeros_minus_one = true;
 };
 
-std::string text_of(const Json& config, const char* key) {
+std::string config_text(const Json& config, const char* key) {
   const auto it = config.find(key);
   return it == config.end() || !it->is_string() ? "" : it->get<std::string>();
 }
 
-Config read_config(const Json& config, const std::string& source) {
-  Config result;
+GptqConfig read_gptq_config(const Json& config, const std::string& source) {
+  GptqConfig result;
   const std::int64_t bits = config_integer(config, "bits", source);
   if (bits != 4 && bits != 8) {
     fail(ErrorCode::unsupported, "{}: 'bits' is {}; GPTQ of 4 and 8 bits is read", source, bits);
@@ -36,13 +36,13 @@ Config read_config(const Json& config, const std::string& source) {
   if (result.group_size != -1 && result.group_size < 1) {
     fail(ErrorCode::bad_data, "{}: 'group_size' is {}", source, result.group_size);
   }
-  const std::string format = text_of(config, "checkpoint_format");
+  const std::string format = config_text(config, "checkpoint_format");
   if (!format.empty() && format != "gptq" && format != "gptq_v2") {
     fail(ErrorCode::unsupported, "{}: 'checkpoint_format' \"{}\" is not read; gptq and gptq_v2 are",
          source, base::printable(format));
   }
   result.zeros_minus_one = format != "gptq_v2";
-  const std::string words = text_of(config, "pack_dtype");
+  const std::string words = config_text(config, "pack_dtype");
   if (!words.empty() && words != "int32") {
     fail(ErrorCode::unsupported, "{}: 'pack_dtype' \"{}\" is not read; int32 is", source,
          base::printable(words));
@@ -53,11 +53,11 @@ Config read_config(const Json& config, const std::string& source) {
   return result;
 }
 
-class Reader {
+class GptqReader {
  public:
-  Reader(CheckpointParts& parts, const Json& config, const std::string& source)
+  GptqReader(CheckpointParts& parts, const Json& config, const std::string& source)
       : parts_(parts),
-        config_(read_config(config, source)),
+        config_(read_gptq_config(config, source)),
         fields_(32 / config_.bits),
         mask_((1U << config_.bits) - 1) {}
 
@@ -126,7 +126,7 @@ class Reader {
   }
 
   CheckpointParts& parts_;
-  Config config_;
+  GptqConfig config_;
   std::int64_t fields_;  ///< codes to a word
   std::uint32_t mask_;
   LayerPrecisions layers_;
@@ -135,7 +135,7 @@ class Reader {
 }  // namespace
 
 LayerPrecisions read_gptq(CheckpointParts& parts, const Json& config, const std::string& source) {
-  return Reader(parts, config, source).read();
+  return GptqReader(parts, config, source).read();
 }
 
 }  // namespace assay::engine
