@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/lines.h"
 #include "engine/source.h"
 
 namespace assay::cli {
@@ -16,14 +17,6 @@ struct TokenizeArguments {
   bool no_special = false;
   bool parse_special = false;
 };
-
-/// One line of standard input without its newline; false at the end.
-bool read_line(std::string& line) {
-  line.clear();
-  int c = 0;
-  while ((c = std::getchar()) != EOF && c != '\n') line.push_back(static_cast<char>(c));
-  return c != EOF || !line.empty();
-}
 
 int run(const TokenizeArguments& arguments) {
   const auto files = files::locate_model(arguments.model);
