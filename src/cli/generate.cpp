@@ -178,8 +178,8 @@ void add_generate(CLI::App& program, Outcome& outcome) {
   command->add_flag("--ids", a->ids, "print token ids as JSON in place of text");
   command->add_flag("-q,--quiet", a->quiet, "no progress, no closing line");
   command->footer(
-      "Examples: assay generate -m model.gguf --precision nf4 -p 'The capital of France is'\n"
-      "          assay generate -m model.gguf --chat --system 'Be brief.' -p 'Who was Ada "
+      "Example: assay generate -m model.gguf --precision nf4 -p 'The capital of France is'\n"
+      "Example: assay generate -m model.gguf --chat --system 'Be brief.' -p 'Who was Ada "
       "Lovelace?'");
   command->callback([a, &outcome] { outcome.exit_code = run(*a); });
 }

@@ -31,6 +31,8 @@ void append_utf8(std::string& out, char32_t code_point);
 [[nodiscard]] bool is_white_space(char32_t code_point);
 /// General category N (Nd, Nl, No).
 [[nodiscard]] bool is_numeric(char32_t code_point);
+/// General category M (Mn, Mc, Me).
+[[nodiscard]] bool is_mark(char32_t code_point);
 /// A regular expression's \w: letters, marks, decimal digits, connectors.
 [[nodiscard]] bool is_word(char32_t code_point);
 /// Full lower-case mapping of one code point, without context.
