@@ -6,9 +6,11 @@
 
 #include "base/io.h"
 #include "cli/commands.h"
+#include "cli/lines.h"
 #include "cli/progress_line.h"
 #include "engine/model.h"
 #include "files/hub_cache.h"
+#include "text/chat/chat_template.h"
 
 namespace assay::cli {
 namespace {
@@ -19,6 +21,8 @@ struct GenerateArguments {
   std::string device = "cpu";
   std::string prompt;
   std::string prompt_file;
+  bool chat = false;
+  std::string system;
   int threads = 0;
   std::int64_t max_tokens = 128;
   engine::SamplingOptions sampling;
@@ -72,29 +76,79 @@ class Printer {
   std::size_t printed_ = 0;
 };
 
+/// What one run has generated, for its closing line.
+struct Totals {
+  std::size_t tokens = 0;
+  std::chrono::duration<double> elapsed{0};
+};
+
+/// Generates after `prompt` and prints what comes, as it comes.
+std::vector<engine::TokenId> answer(engine::Model& model, const GenerateArguments& arguments,
+                                    std::span<const engine::TokenId> prompt, Totals& totals) {
+  Printer printer(model.source().tokenizer());
+  const auto begin = std::chrono::steady_clock::now();
+  auto tokens = engine::generate(model, prompt, arguments.max_tokens, arguments.sampling,
+                                 [&](engine::TokenId id) {
+                                   if (!arguments.ids) printer.add(id);
+                                   return true;
+                                 });
+  totals.elapsed += std::chrono::steady_clock::now() - begin;
+  totals.tokens += tokens.size();
+  if (arguments.ids) fmt::print("{}", Json(tokens).dump());
+  fmt::print("\n");
+  return tokens;
+}
+
+/// Turns of user and model in the model's own template; the user's from --prompt, or one from each
+/// line of standard input.
+void converse(engine::Model& model, const GenerateArguments& arguments, Totals& totals) {
+  const auto& tokenizer = model.source().tokenizer();
+  const auto chat_template = text::load_chat_template(model.source().files());
+  std::vector<text::chat::Value> messages;
+  if (!arguments.system.empty()) {
+    messages.push_back(text::chat::message("system", arguments.system));
+  }
+  const auto turn = [&](const std::string& said) {
+    messages.push_back(text::chat::message("user", said));
+    const std::string written =
+        chat_template.render(text::chat::list_of(messages), {.add_generation_prompt = true});
+    // The template has written the special tokens itself.
+    const auto prompt = tokenizer.encode(written, {.add_special = false, .parse_special = true});
+    const auto tokens = answer(model, arguments, prompt, totals);
+    messages.push_back(text::chat::message("assistant", tokenizer.decode(tokens)));
+  };
+  if (!arguments.prompt.empty()) return turn(arguments.prompt);
+  for (std::string line; read_line(line);) {
+    std::fflush(stdout);
+    if (!line.empty()) turn(line);
+  }
+}
+
+void check(const GenerateArguments& arguments) {
+  if (!arguments.chat && arguments.prompt.empty()) {
+    fail(ErrorCode::usage, "generate needs --prompt or --prompt-file, or --chat");
+  }
+  if (!arguments.chat && !arguments.system.empty()) {
+    fail(ErrorCode::usage, "--system is the system's turn of a chat; add --chat");
+  }
+}
+
 int run(GenerateArguments arguments) {
   if (!arguments.prompt_file.empty()) arguments.prompt = base::read_text(arguments.prompt_file);
-  if (arguments.prompt.empty()) fail(ErrorCode::usage, "generate needs --prompt or --prompt-file");
+  check(arguments);
   engine::Model model = load(arguments);
-  const auto& tokenizer = model.source().tokenizer();
-  const auto prompt = tokenizer.encode(arguments.prompt, {.parse_special = true});
   arguments.sampling.stop_at_eos = !arguments.ignore_eos;
-  Printer printer(tokenizer);
-  const auto begin = std::chrono::steady_clock::now();
-  const auto tokens = engine::generate(model, prompt, arguments.max_tokens, arguments.sampling,
-                                       [&](engine::TokenId id) {
-                                         if (!arguments.ids) printer.add(id);
-                                         return true;
-                                       });
-  if (arguments.ids) {
-    fmt::print("{}", Json(tokens).dump());
+  Totals totals;
+  if (arguments.chat) {
+    converse(model, arguments, totals);
+  } else {
+    const auto& tokenizer = model.source().tokenizer();
+    answer(model, arguments, tokenizer.encode(arguments.prompt, {.parse_special = true}), totals);
   }
-  fmt::print("\n");
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - begin;
   const std::string mismatch = precision::compare(model.plan(), model.ledger());
   if (!arguments.quiet) {
-    fmt::print(stderr, "{} tokens in {:.2f} s, {} on {}; proved: {}\n", tokens.size(),
-               elapsed.count(), model.plan().recipe, tensor::to_string(model.plan().device),
+    fmt::print(stderr, "{} tokens in {:.2f} s, {} on {}; proved: {}\n", totals.tokens,
+               totals.elapsed.count(), model.plan().recipe, tensor::to_string(model.plan().device),
                mismatch.empty() ? "yes" : "no (" + mismatch + ")");
   }
   return mismatch.empty() ? 0 : exit_code(ErrorCode::internal);
@@ -112,6 +166,10 @@ void add_generate(CLI::App& program, Outcome& outcome) {
   command->add_option("--device", a->device, "cpu")->capture_default_str();
   command->add_option("-p,--prompt", a->prompt, "text to continue");
   command->add_option("-f,--prompt-file", a->prompt_file, "file with the text to continue");
+  command->add_flag("--chat", a->chat,
+                    "the prompt is a user's turn in the model's chat template; without a prompt, "
+                    "each line of standard input is one, and the answers are part of the talk");
+  command->add_option("--system", a->system, "the system's turn before the first, with --chat");
   command->add_option("-n,--max-tokens", a->max_tokens, "most new tokens")->capture_default_str();
   command->add_option("-t,--threads", a->threads, "0: all that this process may use");
   command->add_option("--temperature", a->sampling.temperature, "0: greedy")->capture_default_str();
@@ -122,7 +180,9 @@ void add_generate(CLI::App& program, Outcome& outcome) {
   command->add_flag("--ids", a->ids, "print token ids as JSON in place of text");
   command->add_flag("-q,--quiet", a->quiet, "no progress, no closing line");
   command->footer(
-      "Example: assay generate -m model.gguf --precision nf4 -p 'The capital of France is'");
+      "Example: assay generate -m model.gguf --precision nf4 -p 'The capital of France is'\n"
+      "Example: assay generate -m model.gguf --chat --system 'Be brief.' -p 'Who was Ada "
+      "Lovelace?'");
   command->callback([a, &outcome] { outcome.exit_code = run(*a); });
 }
 

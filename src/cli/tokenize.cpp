@@ -1,10 +1,11 @@
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <iterator>
 #include <memory>
 
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/lines.h"
 #include "engine/source.h"
 #include "files/hub_cache.h"
 
@@ -14,16 +15,17 @@ namespace {
 struct TokenizeArguments {
   std::string model;
   std::string output = "jsonl";
+  bool json = false;
   bool no_special = false;
   bool parse_special = false;
 };
 
-/// One line of standard input without its newline; false at the end.
-bool read_line(std::string& line) {
-  line.clear();
-  int c = 0;
-  while ((c = std::getchar()) != EOF && c != '\n') line.push_back(static_cast<char>(c));
-  return c != EOF || !line.empty();
+/// A line that is a JSON string.
+std::string text_of(const std::string& line, std::size_t number) {
+  const std::string where = fmt::format("line {} of standard input", number);
+  const Json value = base::parse_json(line, where);
+  if (!value.is_string()) fail(ErrorCode::usage, "{}: a JSON string is expected", where);
+  return value.get<std::string>();
 }
 
 int run(const TokenizeArguments& arguments) {
@@ -31,8 +33,14 @@ int run(const TokenizeArguments& arguments) {
   const auto tokenizer = text::load_tokenizer(files);
   const text::EncodeOptions options{.add_special = !arguments.no_special,
                                     .parse_special = arguments.parse_special};
+  std::size_t number = 1;
   for (std::string line; read_line(line);) {
-    const auto ids = tokenizer->encode(line, options);
+    const auto ids = tokenizer->encode(arguments.json ? text_of(line, number) : line, options);
+    ++number;
+    if (arguments.output == "ids") {
+      fmt::print("{}\n", fmt::join(ids, " "));
+      continue;
+    }
     Json tokens = Json::array();
     for (const auto id : ids) tokens.push_back(tokenizer->token(id));
     const Json row = {{"ids", ids}, {"tokens", tokens}};
@@ -51,7 +59,10 @@ void add_tokenize(CLI::App& program, Outcome& outcome) {
       ->add_option("-m,--model", arguments->model,
                    "folder, file or org/name in the Hugging Face cache")
       ->required();
-  command->add_option("-o,--output", arguments->output, "jsonl")->check(CLI::IsMember({"jsonl"}));
+  command->add_option("-o,--output", arguments->output, "jsonl, or ids alone")
+      ->check(CLI::IsMember({"jsonl", "ids"}));
+  command->add_flag("--json", arguments->json,
+                    "each line is a JSON string, so that a text can have several lines");
   command->add_flag("--no-special", arguments->no_special, "no [CLS], [SEP], <s> and the like");
   command->add_flag("--parse-special", arguments->parse_special,
                     "special tokens written in the text become their ids");

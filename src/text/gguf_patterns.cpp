@@ -21,6 +21,18 @@ constexpr std::string_view kFalcon[] = {R"([\p{P}\$\+<=>\^~\|`]+)", kGpt2Pattern
 constexpr std::string_view kTekken[] = {
     R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
 
+/// o200k, of GPT-4o and gpt-oss.
+constexpr std::string_view kO200k[] = {
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
+constexpr std::string_view kDeepSeekCoder[] = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)",
+                                               "[\u4e00-\u9fa5\u0800-\u4e00\uac00-\ud7ff]+",
+                                               R"(\p{N})"};
+constexpr std::string_view kDeepSeek3[] = {
+    R"(\p{N}{1,3})", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+",
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
+constexpr std::string_view kBloom[] = {
+    " ?[^(\\s|.,!?\u2026\u3002\uff0c\u3001\u0964\u06d4\u060c)]+"};
+
 struct Named {
   std::string_view name;
   GgufPattern pattern;
@@ -55,6 +67,18 @@ constexpr Named kTable[] = {
     {"megrez", {kQwen2}},
     {"falcon", {kFalcon}},
     {"tekken", {kTekken, true, true}},
+    {"gpt-4o", {kO200k}},
+    {"llama4", {kO200k}},
+    {"deepseek-coder", {kDeepSeekCoder}},
+    {"deepseek-v3", {kDeepSeek3}},
+    {"bloom", {kBloom}},
+    {"poro-chat", {kBloom}},
+    {"gpt3-finnish", {kBloom}},
+    {"jina-v2-en", {kGpt2}},
+    {"jina-v2-es", {kGpt2}},
+    {"jina-v2-de", {kGpt2}},
+    {"jina-v2-code", {kGpt2}},
+    {"modern-bert", {kGpt2}},
 };
 
 }  // namespace

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/error.h"
 #include "base/io.h"
 #include "text/gguf_patterns.h"
@@ -22,7 +25,9 @@ enum class TokenType : std::int64_t {
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
 constexpr const char* kTypes = "tokenizer.ggml.token_type";
 constexpr const char* kMerges = "tokenizer.ggml.merges";
+constexpr const char* kScores = "tokenizer.ggml.scores";
 constexpr const char* kPre = "tokenizer.ggml.pre";
+constexpr const char* kSpaceMark = "\u2581";
 
 std::vector<VocabularyEntry> read_tokens(Fields& fields) {
   const Json& list = fields.array(kTokens);
@@ -98,35 +103,24 @@ const GgufPattern& choose_pattern(Fields& fields, std::vector<std::string>& warn
   return *find_gguf_pattern("gpt-2");
 }
 
-void add_frame(Fields& fields, const GgufPattern& pattern, TokenizerParts& parts) {
+/// What stands around a text where the file does not say.
+struct FrameDefaults {
+  bool bos = false;
+  bool eos = false;
+};
+
+void add_frame(Fields& fields, const FrameDefaults& defaults, TokenizerParts& parts) {
   const auto add = [&](const char* key, bool otherwise, const std::optional<TokenId>& id,
                        std::vector<TokenId>& side) {
     if (!fields.boolean(key, otherwise)) return;
     if (!id) fail(ErrorCode::bad_data, "{} is true but the token is not named", fields.place(key));
     side.push_back(*id);
   };
-  const bool add_bos = pattern.add_bos && parts.bos.has_value();
-  add("tokenizer.ggml.add_bos_token", add_bos, parts.bos, parts.prefix);
-  add("tokenizer.ggml.add_eos_token", false, parts.eos, parts.suffix);
+  add("tokenizer.ggml.add_bos_token", defaults.bos, parts.bos, parts.prefix);
+  add("tokenizer.ggml.add_eos_token", defaults.eos, parts.eos, parts.suffix);
 }
 
-}  // namespace
-
-TokenizerParts parts_from_gguf(const Json& metadata, const std::string& file) {
-  Fields fields(metadata, file + ": ");
-  if (fields.find("tokenizer.ggml.model") == nullptr) {
-    fail(ErrorCode::bad_data,
-         "{}: missing tokenizer; looked for tokenizer.ggml.model in the metadata", file);
-  }
-  const std::string model = fields.text("tokenizer.ggml.model");
-  if (model != "gpt2") {
-    fail(ErrorCode::bad_data, "{}: '{}' is not supported; known is gpt2 (byte-level BPE)",
-         fields.place("tokenizer.ggml.model"), base::printable(model));
-  }
-  TokenizerParts parts;
-  parts.vocabulary = std::make_unique<const Vocabulary>(read_tokens(fields), fields.place(kTokens));
-  parts.added = AddedTokens(read_added(fields, *parts.vocabulary), {}, MatchOrder::longest_first,
-                            fields.place(kTypes));
+void add_byte_level_bpe(Fields& fields, TokenizerParts& parts) {
   const GgufPattern& pattern = choose_pattern(fields, parts.warnings);
   for (const std::string_view source : pattern.patterns) {
     SplitStep step;
@@ -137,12 +131,116 @@ TokenizerParts parts_from_gguf(const Json& metadata, const std::string& file) {
   options.ignore_merges = pattern.ignore_merges;
   options.drop_before_merging = false;
   parts.model = Bpe(*parts.vocabulary, read_merges(fields), options, fields.place(kMerges));
+  parts.decoder.emplace_back(ByteLevelDecoder{true});
+  add_frame(fields, {pattern.add_bos && parts.bos.has_value(), false}, parts);
+}
+
+std::vector<float> read_scores(Fields& fields, std::size_t size) {
+  const Json& list = fields.array(kScores);
+  std::vector<float> scores;
+  scores.reserve(list.size());
+  for (const Json& item : list) {
+    if (!item.is_number() || std::isnan(item.get<float>())) {
+      fail(ErrorCode::bad_data, "{}[{}]: a score is expected", fields.place(kScores),
+           scores.size());
+    }
+    scores.push_back(item.get<float>());
+  }
+  if (scores.size() != size) {
+    fail(ErrorCode::bad_data, "{} has {} entries for {} tokens", fields.place(kScores),
+         scores.size(), size);
+  }
+  return scores;
+}
+
+/// SentencePiece's BPE: spaces are part of the pieces, and every text begins with one.
+void add_sentencepiece(Fields& fields, TokenizerParts& parts) {
+  const std::size_t size = parts.vocabulary->size();
+  const bool prefix = fields.boolean("tokenizer.ggml.add_space_prefix", true);
+  if (prefix) parts.normalizer.emplace_back(Prepend{kSpaceMark});
+  parts.normalizer.emplace_back(Replacement{" ", nullptr, kSpaceMark});
+  const auto unknown = read_id(fields, "tokenizer.ggml.unknown_token_id", size);
+  parts.model = ScoredBpe(*parts.vocabulary, read_scores(fields, size), unknown.value_or(0));
+  parts.decoder.emplace_back(Replacement{kSpaceMark, nullptr, " "});
+  parts.decoder.emplace_back(ByteFallbackDecoder{});
+  parts.decoder.emplace_back(FuseDecoder{});
+  if (prefix) parts.decoder.emplace_back(StripDecoder{" ", 1, 0});
+  add_frame(fields, {true, false}, parts);
+}
+
+/// The file marks the beginnings of words, not what continues them, and "[...]" with nothing.
+std::vector<VocabularyEntry> with_continuing_prefix(std::vector<VocabularyEntry> entries) {
+  for (auto& [piece, id] : entries) {
+    if (piece.starts_with(kSpaceMark)) {
+      piece.erase(0, std::string_view(kSpaceMark).size());
+    } else if (piece.size() < 3 || !piece.starts_with('[') || !piece.ends_with(']')) {
+      piece.insert(0, "##");
+    }
+  }
+  return entries;
+}
+
+/// WordPiece with BERT's normalizer, which the file says nothing about: that of uncased models.
+void add_wordpiece(Fields& fields, TokenizerParts& parts) {
+  const std::size_t size = parts.vocabulary->size();
+  parts.normalizer.emplace_back(BertNormalizer{});
+  parts.pre_tokenizer.emplace_back(BertStep{});
+  WordPieceOptions options;
+  if (const auto unknown = read_id(fields, "tokenizer.ggml.unknown_token_id", size)) {
+    options.unknown = *parts.vocabulary->piece(*unknown);
+  }
+  parts.model = WordPiece(*parts.vocabulary, options, fields.place(kTokens));
+  parts.decoder.emplace_back(WordPieceDecoder{});
+  for (const char* key : {"tokenizer.ggml.cls_token_id", "tokenizer.ggml.seperator_token_id"}) {
+    const auto id = read_id(fields, key, size);
+    auto& named =
+        std::string_view(key).find("cls") != std::string_view::npos ? parts.bos : parts.eos;
+    if (id) named = id;
+  }
+  add_frame(fields, {true, true}, parts);
+}
+
+struct Model {
+  std::string_view name;
+  MatchOrder order;
+  void (*add)(Fields&, TokenizerParts&);
+};
+constexpr Model kModels[] = {{"gpt2", MatchOrder::longest_first, add_byte_level_bpe},
+                             {"llama", MatchOrder::longest_first, add_sentencepiece},
+                             {"bert", MatchOrder::leftmost_longest, add_wordpiece}};
+
+const Model& choose_model(Fields& fields, const std::string& file) {
+  if (fields.find("tokenizer.ggml.model") == nullptr) {
+    fail(ErrorCode::bad_data,
+         "{}: missing tokenizer; looked for tokenizer.ggml.model in the metadata", file);
+  }
+  const std::string name = fields.text("tokenizer.ggml.model");
+  const auto* found = std::ranges::find(kModels, name, &Model::name);
+  if (found == std::end(kModels)) {
+    fail(ErrorCode::bad_data,
+         "{}: '{}' is not supported; known are gpt2 (byte-level BPE), llama (SentencePiece's BPE) "
+         "and bert (WordPiece)",
+         fields.place("tokenizer.ggml.model"), base::printable(name));
+  }
+  return *found;
+}
+
+}  // namespace
+
+TokenizerParts parts_from_gguf(const Json& metadata, const std::string& file) {
+  Fields fields(metadata, file + ": ");
+  const Model& model = choose_model(fields, file);
+  TokenizerParts parts;
+  auto tokens = read_tokens(fields);
+  if (model.add == add_wordpiece) tokens = with_continuing_prefix(std::move(tokens));
+  parts.vocabulary = std::make_unique<const Vocabulary>(std::move(tokens), fields.place(kTokens));
+  parts.added =
+      AddedTokens(read_added(fields, *parts.vocabulary), {}, model.order, fields.place(kTypes));
   const std::size_t size = parts.vocabulary->size();
   parts.bos = read_id(fields, "tokenizer.ggml.bos_token_id", size);
   parts.eos = read_id(fields, "tokenizer.ggml.eos_token_id", size);
   parts.pad = read_id(fields, "tokenizer.ggml.padding_token_id", size);
-  add_frame(fields, pattern, parts);
-  parts.decoder.emplace_back(ByteLevelDecoder{true});
+  model.add(fields, parts);
   return parts;
 }
 

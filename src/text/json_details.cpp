@@ -1,6 +1,7 @@
 #include "text/json_details.h"
 
 #include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include "base/io.h"
 #include "base/utf8.h"
@@ -25,6 +26,21 @@ void check_depth(int depth, const std::string& where) {
 
 std::string element(const Fields& fields, const std::string& key, std::size_t index) {
   return fmt::format("{}[{}]", fields.place(key), index);
+}
+
+std::string decode_base64(const std::string& text, const std::string& where) {
+  std::string out(text.size() / 4 * 3, '\0');
+  const int length = text.size() % 4 != 0 || text.size() > (std::size_t{1} << 28)
+                         ? -1
+                         : EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                                           reinterpret_cast<const unsigned char*>(text.data()),
+                                           static_cast<int>(text.size()));
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  if (length < 0 || static_cast<std::size_t>(length) != out.size() || padding > out.size()) {
+    fail(ErrorCode::bad_data, "{}: {} characters that are no base64", where, text.size());
+  }
+  out.resize(out.size() - padding);
+  return out;
 }
 
 Replacement read_pattern(Fields& fields) {

@@ -17,6 +17,9 @@ void check_depth(int depth, const std::string& where);
 /// "file: key[3]"
 [[nodiscard]] std::string element(const Fields& fields, const std::string& key, std::size_t index);
 
+/// bad_data if `text` is no base64.
+[[nodiscard]] std::string decode_base64(const std::string& text, const std::string& where);
+
 /// {"String": literal} or {"Regex": pattern}; the content is left empty.
 [[nodiscard]] Replacement read_pattern(Fields& fields);
 /// A pattern, literals included.

@@ -4,6 +4,12 @@
 namespace assay::text {
 namespace {
 
+Precompiled read_precompiled(Fields& fields) {
+  const std::string where = fields.place("precompiled_charsmap");
+  const std::string bytes = decode_base64(fields.text("precompiled_charsmap"), where);
+  return {std::make_shared<const CharacterMap>(bytes, where)};
+}
+
 void add_normalizer(const Json& part, const std::string& where, int depth, Normalizer& out) {
   check_depth(depth, where);
   Fields fields(part, where);
@@ -30,6 +36,12 @@ void add_normalizer(const Json& part, const std::string& where, int depth, Norma
     out.emplace_back(UnicodeForm::nfkd);
   } else if (type == "Lowercase") {
     out.emplace_back(Lowercase{});
+  } else if (type == "StripAccents") {
+    out.emplace_back(StripAccents{});
+  } else if (type == "Nmt") {
+    out.emplace_back(Nmt{});
+  } else if (type == "Precompiled") {
+    out.emplace_back(read_precompiled(fields));
   } else if (type == "Prepend") {
     out.emplace_back(Prepend{fields.text("prepend")});
   } else if (type == "Replace") {
@@ -40,9 +52,10 @@ void add_normalizer(const Json& part, const std::string& where, int depth, Norma
     out.emplace_back(
         StripSpaces{fields.boolean("strip_left", true), fields.boolean("strip_right", true)});
   } else {
-    refuse_type(fields, type,
-                "BertNormalizer, NFC, NFD, NFKC, NFKD, Lowercase, Prepend, Replace, Strip and "
-                "Sequence of these");
+    refuse_type(
+        fields, type,
+        "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend, Replace, "
+        "Strip, StripAccents and Sequence of these");
   }
   fields.finish();
 }

@@ -78,6 +78,32 @@ std::string apply(Lowercase /*step*/, std::string_view text) {
   return to_utf8(lower(to_utf32(text)));
 }
 
+std::string apply(StripAccents /*step*/, std::string_view text) {
+  std::u32string work = to_utf32(text);
+  std::erase_if(work, is_mark);
+  return to_utf8(work);
+}
+
+bool is_nmt_control(char32_t c) {
+  return (c >= 0x01 && c <= 0x08) || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F ||
+         c == 0x8F || c == 0x9F;
+}
+
+bool is_nmt_space(char32_t c) {
+  return c == 0x09 || c == 0x0A || c == 0x0C || c == 0x0D || c == 0x1680 ||
+         (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF ||
+         c == 0xFFFD;
+}
+
+std::string apply(Nmt /*step*/, std::string_view text) {
+  std::u32string work = to_utf32(text);
+  std::erase_if(work, is_nmt_control);
+  std::ranges::replace_if(work, is_nmt_space, U' ');
+  return to_utf8(work);
+}
+
+std::string apply(const Precompiled& step, std::string_view text) { return step.map->apply(text); }
+
 std::string apply(const Prepend& step, std::string_view text) {
   return text.empty() ? std::string() : step.text + std::string(text);
 }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "text/character_map.h"
 #include "text/replacement.h"
 #include "text/unicode.h"
 
@@ -21,6 +23,17 @@ struct BertNormalizer {
 
 struct Lowercase {};
 
+/// Removes marks (category M); what they stood on stays.
+struct StripAccents {};
+
+/// Removes control characters; other white space and invisible ones become spaces.
+struct Nmt {};
+
+/// SentencePiece's own normalization, shared by copies of the tokenizer's parts.
+struct Precompiled {
+  std::shared_ptr<const CharacterMap> map;
+};
+
 /// Put before a text that is not empty.
 struct Prepend {
   std::string text;
@@ -32,8 +45,8 @@ struct StripSpaces {
   bool right = true;
 };
 
-using NormalizerStep =
-    std::variant<BertNormalizer, UnicodeForm, Lowercase, Prepend, Replacement, StripSpaces>;
+using NormalizerStep = std::variant<BertNormalizer, UnicodeForm, Lowercase, StripAccents, Nmt,
+                                    Precompiled, Prepend, Replacement, StripSpaces>;
 
 /// Steps applied in turn; none leaves the text as it is.
 using Normalizer = std::vector<NormalizerStep>;

@@ -25,7 +25,7 @@ class Pipeline final : public Tokenizer {
     std::string storage;
     text = valid_utf8(text, storage);
     std::vector<TokenId> ids;
-    Bpe::Scratch scratch;
+    Scratch scratch;
     for (const Segment& raw : parts_.added.split(text, false, options.parse_special)) {
       if (raw.id) {
         ids.push_back(*raw.id);
@@ -73,13 +73,27 @@ class Pipeline final : public Tokenizer {
   }
 
  private:
-  void encode_text(Pieces pieces, Bpe::Scratch& scratch, std::vector<TokenId>& ids) const {
+  /// What the models reuse from piece to piece.
+  struct Scratch {
+    Bpe::Scratch bpe;
+    Unigram::Scratch unigram;
+    ScoredBpe::Scratch scored_bpe;
+  };
+
+  void encode_text(Pieces pieces, Scratch& scratch, std::vector<TokenId>& ids) const {
     pre_tokenize(parts_.pre_tokenizer, pieces);
+    const auto each = [&](const auto& encode) {
+      for (const Range& range : pieces.ranges) encode(range.of(pieces.text));
+    };
     if (const auto* bpe = std::get_if<Bpe>(&parts_.model)) {
-      for (const Range& range : pieces.ranges) bpe->encode(range.of(pieces.text), scratch, ids);
+      each([&](std::string_view piece) { bpe->encode(piece, scratch.bpe, ids); });
+    } else if (const auto* unigram = std::get_if<Unigram>(&parts_.model)) {
+      each([&](std::string_view piece) { unigram->encode(piece, scratch.unigram, ids); });
+    } else if (const auto* scored = std::get_if<ScoredBpe>(&parts_.model)) {
+      each([&](std::string_view piece) { scored->encode(piece, scratch.scored_bpe, ids); });
     } else {
       const auto& wordpiece = std::get<WordPiece>(parts_.model);
-      for (const Range& range : pieces.ranges) wordpiece.encode(range.of(pieces.text), ids);
+      each([&](std::string_view piece) { wordpiece.encode(piece, ids); });
     }
   }
 

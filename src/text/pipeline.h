@@ -10,7 +10,9 @@
 #include "text/decoder.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
+#include "text/scored_bpe.h"
 #include "text/tokenizer.h"
+#include "text/unigram.h"
 #include "text/wordpiece.h"
 
 namespace assay::text {
@@ -21,7 +23,7 @@ struct TokenizerParts {
   AddedTokens added;
   Normalizer normalizer;
   PreTokenizer pre_tokenizer;
-  std::variant<std::monostate, WordPiece, Bpe> model;
+  std::variant<std::monostate, WordPiece, Bpe, Unigram, ScoredBpe> model;
   std::vector<TokenId> prefix;  ///< put before the text's ids when special tokens are wanted
   std::vector<TokenId> suffix;
   Decoder decoder;

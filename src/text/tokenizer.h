@@ -54,7 +54,7 @@ class Tokenizer {
   std::vector<std::string> warnings_;
 };
 
-/// From tokenizer.json (WordPiece or byte-level BPE). Unknown parts of it are bad_data errors that
+/// From tokenizer.json (WordPiece, BPE or Unigram). Unknown parts of it are bad_data errors that
 /// name the key; nothing is ignored that would change ids. Its `truncation` and `padding` are not
 /// applied: length is EncodeOptions' to say, padding the batch's.
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& file);
@@ -63,7 +63,7 @@ class Tokenizer {
 [[nodiscard]] std::unique_ptr<Tokenizer> load_wordpiece_vocab(const std::filesystem::path& file,
                                                               bool lowercase);
 
-/// From GGUF metadata (tokenizer.ggml.model "gpt2").
+/// From GGUF metadata (tokenizer.ggml.model "gpt2", "llama" or "bert").
 [[nodiscard]] std::unique_ptr<Tokenizer> load_gguf_tokenizer(const files::TensorFile& file);
 
 /// Whatever the model has; bad_data "missing tokenizer" saying where it was looked for.

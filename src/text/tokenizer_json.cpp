@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
 
 #include "base/io.h"
 #include "text/json_fields.h"
@@ -91,10 +94,55 @@ WordPiece read_wordpiece(Fields& model, const Vocabulary& vocabulary) {
   return {vocabulary, options, model.where()};
 }
 
+/// A score as `tokenizers` reads it: its shortest decimal, as digits over a power of ten, rounded
+/// twice. The last bit decides between ways to write a text whose scores are equal but for it.
+double score_as_read(double value) {
+  std::array<char, 40> digits{};
+  const auto end =
+      std::to_chars(digits.begin(), digits.end(), value, std::chars_format::scientific);
+  const std::string text(digits.begin(), end.ptr);  // "-3.25e-01"
+  const std::size_t letter = text.find('e');
+  const std::size_t dot = text.find('.');
+  std::string whole = text.substr(0, letter);
+  std::erase(whole, '.');
+  const auto fraction = dot == std::string::npos ? 0 : static_cast<int>(letter - dot - 1);
+  const int exponent = std::stoi(text.substr(letter + 1)) - fraction;
+  const double power = std::strtod(fmt::format("1e{}", std::abs(exponent)).c_str(), nullptr);
+  const double mantissa = std::strtod(whole.c_str(), nullptr);
+  return exponent < 0 ? mantissa / power : mantissa * power;
+}
+
+/// The pieces of a Unigram model, [["piece", score], ...], and by id their scores.
+std::vector<VocabularyEntry> read_scored_vocabulary(Fields& model, std::vector<double>& scores) {
+  const Json& list = model.array("vocab");
+  std::vector<VocabularyEntry> entries;
+  entries.reserve(list.size());
+  scores.reserve(list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const Json& item = list[i];
+    if (!item.is_array() || item.size() != 2 || !item[0].is_string() || !item[1].is_number()) {
+      fail(ErrorCode::bad_data, "{}[{}]: a piece and its score are expected", model.place("vocab"),
+           i);
+    }
+    entries.push_back({item[0].get<std::string>(), static_cast<TokenId>(i)});
+    scores.push_back(score_as_read(item[1].get<double>()));
+  }
+  return entries;
+}
+
+Unigram read_unigram(Fields& model, const Vocabulary& vocabulary, std::vector<double> scores) {
+  UnigramOptions options;
+  options.unknown = checked_id(as_integer(model.at("unk_id"), model.place("unk_id")),
+                               vocabulary.size(), model.place("unk_id"));
+  options.byte_fallback = model.boolean("byte_fallback", false);
+  return {vocabulary, std::move(scores), options, model.place("unk_id")};
+}
+
 /// Older files leave the type of the model out.
 std::string model_type(Fields& model) {
   std::string type = model.text("type", "");
   if (!type.empty()) return type;
+  if (model.find("unk_id") != nullptr) return "Unigram";
   return model.find("merges") != nullptr ? "BPE" : "WordPiece";
 }
 
@@ -161,18 +209,22 @@ void check_start_is_clear(const TokenizerParts& parts, const std::string& where)
 void read_model(Fields& root, TokenizerParts& parts, const Json& pre_tokenizer) {
   Fields model(root.at("model"), root.place("model"));
   const std::string type = model_type(model);
-  if (type != "BPE" && type != "WordPiece") {
-    fail(ErrorCode::bad_data, "{}: '{}' is not supported; known are BPE and WordPiece",
+  if (type != "BPE" && type != "WordPiece" && type != "Unigram") {
+    fail(ErrorCode::bad_data, "{}: '{}' is not supported; known are BPE, Unigram and WordPiece",
          model.place("type"), base::printable(type));
   }
-  parts.vocabulary =
-      std::make_unique<const Vocabulary>(read_vocabulary(model), model.place("vocab"));
+  std::vector<double> scores;
+  parts.vocabulary = std::make_unique<const Vocabulary>(
+      type == "Unigram" ? read_scored_vocabulary(model, scores) : read_vocabulary(model),
+      model.place("vocab"));
   auto pre = read_pre_tokenizer(pre_tokenizer, root.place("pre_tokenizer"));
   parts.pre_tokenizer = std::move(pre.steps);
   if (pre.byte_level && type != "BPE") parts.pre_tokenizer.emplace_back(ByteLevelStep{});
   check_start_is_clear(parts, root.place("pre_tokenizer"));
   if (type == "BPE") {
     parts.model = read_bpe(model, *parts.vocabulary, pre.byte_level);
+  } else if (type == "Unigram") {
+    parts.model = read_unigram(model, *parts.vocabulary, std::move(scores));
   } else {
     parts.model = read_wordpiece(model, *parts.vocabulary);
     parts.pad = parts.vocabulary->find("[PAD]");

@@ -92,6 +92,42 @@ std::u32string decompose(std::u32string_view text, bool compatible) {
   return out;
 }
 
+struct CodeRange {
+  char32_t first;
+  char32_t last;
+};
+
+/// Ranges in which all marks and all characters with a decomposition are newer than Unicode 9.0.
+constexpr CodeRange kNewer[] = {
+    {0x07FD, 0x07FD},   {0x0898, 0x08D3},   {0x09FE, 0x09FE},   {0x0AFA, 0x0AFF},
+    {0x0B55, 0x0B55},   {0x0C04, 0x0C3C},   {0x0CF3, 0x0D00},   {0x0D3B, 0x0D3C},
+    {0x0D81, 0x0D81},   {0x0EBA, 0x0EBA},   {0x0ECE, 0x0ECE},   {0x1715, 0x1715},
+    {0x180F, 0x180F},   {0x1ABF, 0x1ACE},   {0x1CF7, 0x1CF7},   {0x1DF6, 0x1DFA},
+    {0x32FF, 0x32FF},   {0xA7F2, 0xA7F4},   {0xA82C, 0xA82C},   {0xA8FF, 0xA8FF},
+    {0xAB69, 0xAB69},   {0x10781, 0x107BA}, {0x10D24, 0x10F85}, {0x11070, 0x11074},
+    {0x110C2, 0x110C2}, {0x11145, 0x11146}, {0x111C9, 0x111C9}, {0x111CE, 0x111CF},
+    {0x11241, 0x11241}, {0x1133B, 0x1133B}, {0x1145E, 0x1145E}, {0x1182C, 0x11A99},
+    {0x11D31, 0x13455}, {0x16F4F, 0x16F4F}, {0x16F7F, 0x16F87}, {0x16FE4, 0x16FF1},
+    {0x1CF00, 0x1CF46}, {0x1E030, 0x1E4EF}, {0x1F16C, 0x1F16C}, {0x1FBF0, 0x1FBF9}};
+
+bool is_newer(char32_t c) {
+  const auto* range = std::ranges::lower_bound(kNewer, c, {}, &CodeRange::last);
+  return range != std::end(kNewer) && c >= range->first;
+}
+
+/// Of characters that the tables know.
+std::u32string normalize_known(std::u32string_view text, UnicodeForm form) {
+  const bool compatible = form == UnicodeForm::nfkc || form == UnicodeForm::nfkd;
+  std::u32string out = decompose(text, compatible);
+  if (form == UnicodeForm::nfd || form == UnicodeForm::nfkd) return out;
+  std::vector<utf8proc_int32_t> buffer(out.begin(), out.end());
+  const auto length =
+      utf8proc_normalize_utf32(buffer.data(), static_cast<utf8proc_ssize_t>(buffer.size()),
+                               static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  if (length >= 0) out.assign(buffer.begin(), buffer.begin() + length);
+  return out;
+}
+
 }  // namespace
 
 char32_t next_code_point(std::string_view text, std::size_t& position) {
@@ -152,6 +188,14 @@ bool is_numeric(char32_t c) {
          category == UTF8PROC_CATEGORY_NO;
 }
 
+bool is_mark(char32_t c) {
+  if (c == 0x1CF2 || c == 0x1CF3) return true;  // marks until Unicode 12.0
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  const bool mark = category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC ||
+                    category == UTF8PROC_CATEGORY_ME;
+  return mark && !is_newer(c);
+}
+
 bool is_word(char32_t c) {
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
     case UTF8PROC_CATEGORY_LU:
@@ -182,14 +226,17 @@ void append_lower(std::u32string& out, char32_t c) {
 }
 
 std::u32string normalize_form(std::u32string_view text, UnicodeForm form) {
-  const bool compatible = form == UnicodeForm::nfkc || form == UnicodeForm::nfkd;
-  std::u32string out = decompose(text, compatible);
-  if (form == UnicodeForm::nfd || form == UnicodeForm::nfkd) return out;
-  std::vector<utf8proc_int32_t> buffer(out.begin(), out.end());
-  const auto length =
-      utf8proc_normalize_utf32(buffer.data(), static_cast<utf8proc_ssize_t>(buffer.size()),
-                               static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  if (length >= 0) out.assign(buffer.begin(), buffer.begin() + length);
+  std::u32string out;
+  out.reserve(text.size());
+  while (!text.empty()) {
+    // Unassigned characters start anew: nothing moves across them, nothing
+    // joins them.
+    const auto newer = std::ranges::find_if(text, is_newer);
+    const auto known = static_cast<std::size_t>(newer - text.begin());
+    out += normalize_known(text.substr(0, known), form);
+    if (known < text.size()) out.push_back(text[known]);
+    text.remove_prefix(std::min(text.size(), known + 1));
+  }
   return out;
 }
 

@@ -31,13 +31,15 @@ void append_utf8(std::string& out, char32_t code_point);
 [[nodiscard]] bool is_white_space(char32_t code_point);
 /// General category N (Nd, Nl, No).
 [[nodiscard]] bool is_numeric(char32_t code_point);
+/// General category M (Mn, Mc, Me) of Unicode 9.0, by which the reference goes.
+[[nodiscard]] bool is_mark(char32_t code_point);
 /// A regular expression's \w: letters, marks, decimal digits, connectors.
 [[nodiscard]] bool is_word(char32_t code_point);
 /// Full lower-case mapping of one code point, without context.
 void append_lower(std::u32string& out, char32_t code_point);
 
 enum class UnicodeForm { nfc, nfd, nfkc, nfkd };
-/// Unicode normalization in O(n log n) for any input.
+/// Unicode normalization in O(n log n) for any input, by Unicode 9.0, as the reference has it.
 [[nodiscard]] std::u32string normalize_form(std::u32string_view text, UnicodeForm form);
 
 [[nodiscard]] std::u32string to_utf32(std::string_view valid_utf8);

@@ -212,6 +212,10 @@ class Inspect(Case):
         line = self.run_error(65, "generate", "-m", SMALL_DECODER, "--prompt", "x", "-q")
         self.assertIn("tokenizer", line)
 
+    def test_chat_needs_a_template_and_system_needs_chat(self):
+        line = self.run_error(2, "generate", "-m", SMALL_DECODER, "--prompt", "x", "--system", "y")
+        self.assertIn("--chat", line)
+
     def test_plan_lists_every_layer(self):
         run = self.run_ok("inspect", SMALL_DECODER, "--plan", "int8", "-o", "json")
         plan = run.json()["plans"][0]

@@ -23,6 +23,26 @@ class RealModels(Case):
                               prompt["text"], "-n", "32", "--ids", "--ignore-eos", "-q")
             self.assertEqual(json.loads(run.out), prompt["tokens"])
 
+    def test_chat_equals_the_reference_and_keeps_the_talk(self):
+        model = needs("ASSAY_SMOLLM2")
+        prompts = json.loads((GOLDEN / "models" / "smollm2" / "prompts.json").read_text())
+        turn = "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"
+        first = [p for p in prompts if turn[0] in p["text"]][0]
+        question = first["text"].split(turn[0])[1].removesuffix(turn[1])
+        system = first["text"].split("<|im_start|>system\n")[1].split("<|im_end|>")[0]
+        options = ["-m", model, "--precision", "fp32", "-n", "32", "-q"]
+        run = self.run_ok("generate", *options, "--chat", "--prompt", question, "--ids")
+        answer = [token for token in first["tokens"] if token != 2]
+        self.assertEqual(json.loads(run.out), answer)
+        said = self.run_ok("generate", *options, "--chat", "--prompt", question).out.removesuffix("\n")
+        run = self.run_ok("generate", *options, "--chat", "--system", system, "--ids",
+                          stdin=f"{question}\nAnd of Spain?\n")
+        lines = run.out.splitlines()
+        self.assertEqual(json.loads(lines[0]), answer)
+        whole = first["text"] + said + "<|im_end|>\n" + turn[0] + "And of Spain?" + turn[1]
+        run = self.run_ok("generate", *options, "--prompt", whole, "--ids")
+        self.assertEqual(lines[1:], run.out.splitlines())
+
     def test_tokenize(self):
         model = needs("ASSAY_SMOLLM2")
         prompts = json.loads((GOLDEN / "models" / "smollm2" / "prompts.json").read_text())

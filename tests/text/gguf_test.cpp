@@ -135,10 +135,40 @@ TEST(GgufTokenizer, HostileMetadata) {
   refuse("tokenizer.ggml.merges", {7}, {"string"});
   refuse("tokenizer.ggml.bos_token_id", 263, {"263"});
   refuse("tokenizer.ggml.eos_token_id", -1, {"-1"});
-  refuse("tokenizer.ggml.model", "llama", {"llama", "gpt2"});
+  refuse("tokenizer.ggml.model", "rwkv", {"rwkv", "gpt2"});
   refuse("tokenizer.ggml.add_bos_token", 1, {"true or false"});
   expect_error(ErrorCode::bad_data, {"missing tokenizer"},
                [] { static_cast<void>(make(Json::object())); });
+}
+
+/// <unk> 0, <s> 1, </s> 2, <0x21> 3, "\u2581" 4, "a" 5, "b" 6, "\u2581a" 7, "ab" 8.
+Json sentencepiece_sample() {
+  return {{"tokenizer.ggml.model", "llama"},
+          {"tokenizer.ggml.tokens",
+           {"<unk>", "<s>", "</s>", "<0x21>", "\u2581", "a", "b", "\u2581a", "ab"}},
+          {"tokenizer.ggml.token_type", {2, 3, 3, 6, 1, 1, 1, 1, 1}},
+          {"tokenizer.ggml.scores", {0, 0, 0, 0, -3, -4, -5, -2, -1}},
+          {"tokenizer.ggml.bos_token_id", 1},
+          {"tokenizer.ggml.eos_token_id", 2},
+          {"tokenizer.ggml.unknown_token_id", 0}};
+}
+
+TEST(GgufTokenizer, SentencePieceByScores) {
+  Json metadata = sentencepiece_sample();
+  EXPECT_EQ(make(metadata)->encode("ab a!?"), (Ids{1, 4, 8, 7, 3, 0}));
+  EXPECT_EQ(make(metadata)->encode("a</s>a", {.parse_special = true}), (Ids{1, 7, 2, 7}));
+  EXPECT_EQ(make(metadata)->decode(Ids{1, 4, 8, 7, 3}), "ab a!");
+  metadata["tokenizer.ggml.add_space_prefix"] = false;
+  metadata["tokenizer.ggml.add_bos_token"] = false;
+  metadata["tokenizer.ggml.add_eos_token"] = true;
+  EXPECT_EQ(make(metadata)->encode("ab"), (Ids{8, 2}));
+  metadata["tokenizer.ggml.scores"].erase(8);
+  expect_error(ErrorCode::bad_data, {"scores", "8 entries for 9"},
+               [&] { static_cast<void>(make(metadata)); });
+  metadata["tokenizer.ggml.scores"].push_back("x");
+  expect_error(ErrorCode::bad_data, {"scores[8]"}, [&] { static_cast<void>(make(metadata)); });
+  metadata.erase("tokenizer.ggml.scores");
+  expect_error(ErrorCode::bad_data, {"scores"}, [&] { static_cast<void>(make(metadata)); });
 }
 
 }  // namespace

@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <sstream>
 
+#include "base/io.h"
 #include "text/bpe.h"
+#include "text/loaders.h"
 #include "text/support.h"
 
 namespace assay::text {
@@ -66,6 +69,54 @@ TEST(TextGolden, ByteLevelBpe) {
 TEST(TextGolden, SentencePieceBpe) {
   check_file("sentencepiece_bpe.json",
              base::read_json(golden_file("sentencepiece_bpe_tokenizer.json")));
+}
+
+TEST(TextGolden, SplittingPatternsOfPublishedModels) {
+  check_file("bpe_patterns.json", base::read_json(golden_file("bpe_tokenizer.json")));
+}
+
+TEST(TextGolden, Unigram) {
+  check_file("unigram.json", base::read_json(golden_file("unigram_tokenizer.json")));
+}
+
+TEST(TextGolden, SentencePieceFromGguf) {
+  const Json golden = base::read_json(golden_file("gguf_spm.json"));
+  const auto tokenizer = make_tokenizer(parts_from_gguf(golden.at("metadata"), "spm.gguf"));
+  check_case(*tokenizer, golden["texts"], golden["cases"][0]);
+  for (const Json& text : golden["texts"]) {
+    // Bytes that are no text were replaced, and the mark of a space is one.
+    const std::string whole = text;
+    if (whole.find("\u2581") != std::string::npos) continue;
+    const Ids ids = tokenizer->encode(whole, {.add_special = false});
+    EXPECT_EQ(tokenizer->decode(ids, false), whole);
+  }
+}
+
+/// As the converter of llama.cpp writes a vocab.txt.
+Json bert_metadata(const std::filesystem::path& vocab) {
+  Json tokens = Json::array();
+  Json types = Json::array();
+  std::istringstream lines(base::read_text(vocab));
+  for (std::string piece; std::getline(lines, piece);) {
+    const bool whole = piece.size() > 2 && piece.front() == '[' && piece.back() == ']';
+    const bool special = whole && piece.find("unused") == std::string::npos;
+    types.push_back(special ? 3 : 1);
+    tokens.push_back(whole ? piece : piece.starts_with("##") ? piece.substr(2) : "\u2581" + piece);
+  }
+  return {{"tokenizer.ggml.model", "bert"},      {"tokenizer.ggml.tokens", tokens},
+          {"tokenizer.ggml.token_type", types},  {"tokenizer.ggml.unknown_token_id", 100},
+          {"tokenizer.ggml.cls_token_id", 101},  {"tokenizer.ggml.seperator_token_id", 102},
+          {"tokenizer.ggml.padding_token_id", 0}};
+}
+
+TEST(TextGolden, WordPieceFromGguf) {
+  const auto folder = real_model("ASSAY_MINILM");
+  if (folder.empty()) GTEST_SKIP() << "ASSAY_MINILM names no folder with MiniLM";
+  const Json golden = base::read_json(golden_file("wordpiece.json"));
+  const auto tokenizer =
+      make_tokenizer(parts_from_gguf(bert_metadata(folder / "vocab.txt"), "bert.gguf"));
+  EXPECT_EQ(tokenizer->pad(), 0);
+  check_case(*tokenizer, golden["texts"], golden["cases"][0]);
 }
 
 TEST(TextGolden, WordPiece) {

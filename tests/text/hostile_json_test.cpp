@@ -29,7 +29,7 @@ TEST(HostileTokenizerJson, Vocabulary) {
   refuse(bpe, "/model/vocab", Json::object(), {"model.vocab", "empty"});
   refuse(bpe, "/model/vocab", Json::array(), {"model.vocab", "object"});
   refuse(bpe, "/model", nullptr, {"model", "missing"});
-  refuse(bpe, "/model/type", "Unigram", {"model.type", "Unigram"});
+  refuse(bpe, "/model/type", "Magic", {"model.type", "Magic"});
   refuse(bpe, "/model/vocab/x\ny", -1, {"x\\ny"});
 }
 

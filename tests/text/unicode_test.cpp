@@ -55,6 +55,10 @@ TEST(Unicode, Forms) {
   EXPECT_EQ(normalize_form(U"q\u0307\u0323", UnicodeForm::nfd), U"q\u0323\u0307");
   EXPECT_EQ(normalize_form(U"\u1100\u1161\u11A8", UnicodeForm::nfc), U"\uAC01");
   EXPECT_EQ(normalize_form(U"\uFB01\u00BD", UnicodeForm::nfkc), U"fi1\u20442");
+  // Newer than Unicode 9.0: they stay, and nothing moves across them.
+  EXPECT_EQ(normalize_form(U"\u32FF\U0001FBF1", UnicodeForm::nfkc), U"\u32FF\U0001FBF1");
+  EXPECT_EQ(normalize_form(U"a\u0345\u1DF8\u0301", UnicodeForm::nfd), U"a\u0345\u1DF8\u0301");
+  EXPECT_EQ(normalize_form(U"e\u0EBA\u0301", UnicodeForm::nfc), U"e\u0EBA\u0301");
 }
 
 TEST(Unicode, LongRunsOfMarksAreSortedInTime) {
@@ -88,6 +92,11 @@ TEST(BertClasses, FollowUnicode8) {
   EXPECT_FALSE(is_bert_punctuation(0x2E52));  // punctuation since Unicode 14
   EXPECT_TRUE(is_bert_chinese(0x4E00));
   EXPECT_FALSE(is_bert_chinese(0x3042));
+}
+
+TEST(Unicode, MarksAreThoseOfUnicode9) {
+  for (const char32_t c : U"\u0301\u093E\u20DD\u1CF2\u1DFB") EXPECT_EQ(is_mark(c), c != 0);
+  for (const char32_t c : U"a\u0EBA\u0CF3\U0001CF29") EXPECT_FALSE(is_mark(c));
 }
 
 }  // namespace
