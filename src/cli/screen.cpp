@@ -20,6 +20,13 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+constexpr double kFirstEstimate = 2;  ///< seconds before a pace is believed
+
+std::string duration_text(double seconds) {
+  if (seconds < 99.5) return fmt::format("{:.0f} s", seconds);
+  return fmt::format("{:.0f} min", seconds / 60);
+}
+
 /// Draws a run: what is measured now, and what is left at the pace so far.
 class RunScreen {
  public:
@@ -32,8 +39,11 @@ class RunScreen {
                   left_ = count - index;
                   line_.set_estimate(estimate());
                 },
-            .stage = [this](const study::Cell&, const std::string& stage,
-                            double fraction) { line_.update(label_, stage, fraction); },
+            .stage =
+                [this](const study::Cell&, const std::string& stage, double fraction) {
+                  line_.set_estimate(stage_estimate(stage, fraction) + estimate());
+                  line_.update(label_, stage, fraction);
+                },
             .row = {},
             .cell_finished = [this](const study::StoredCell& cell,
                                     bool cached) { finished(cell, cached); }};
@@ -47,15 +57,31 @@ class RunScreen {
         fmt::format("{} {}{}{}", label_, cell.status, cached ? " (kept from before)" : "", why));
   }
 
+  /// Time left of a long stage, from how far it has come.
+  [[nodiscard]] std::string stage_estimate(const std::string& stage, double fraction) {
+    if (stage != stage_ || fraction < stage_from_) {
+      stage_ = stage;
+      stage_begin_ = Clock::now();
+      stage_from_ = fraction;
+    }
+    const double seconds = seconds_since(stage_begin_);
+    if (seconds < kFirstEstimate || fraction <= stage_from_) return "";
+    const double left = seconds * (1 - fraction) / (fraction - stage_from_);
+    return fmt::format(", {} left", duration_text(left));
+  }
+
   [[nodiscard]] std::string estimate() const {
     if (measured_ == 0) return "";
     const double each = seconds_since(begin_) / double(measured_);
-    return fmt::format(", about {:.0f} s left", each * double(left_));
+    return fmt::format(", about {} for all", duration_text(each * double(left_)));
   }
 
   ProgressLine line_;
   Clock::time_point begin_ = Clock::now();
   std::string label_;
+  std::string stage_;
+  Clock::time_point stage_begin_;
+  double stage_from_ = 0.0;
   std::size_t left_ = 0;
   std::size_t measured_ = 0;
 };
@@ -99,11 +125,15 @@ void add_screen_options(CLI::App& command, ScreenOptions& options) {
   command.add_flag("--verbose", options.verbose, "kernel names and hashes too");
 }
 
-std::string render(const std::vector<study::StoredCell>& cells, const ScreenOptions& options) {
-  if (options.output == "json") return report::json(cells);
+std::string render(const std::vector<study::StoredCell>& cells, const study::Store& store,
+                   const ScreenOptions& options) {
+  const report::ItemSource items = [&](const std::string& key, const std::string& test) {
+    return store.items(key, test);
+  };
+  if (options.output == "json") return report::json(cells, items);
   if (options.output == "jsonl") return report::jsonl(cells);
   if (options.output == "csv") return report::csv(cells);
-  return report::table(cells, options.output == "md", options.verbose);
+  return report::table(cells, options.output == "md", options.verbose, items);
 }
 
 std::string machine_lines() {
@@ -123,13 +153,13 @@ std::string machine_lines() {
 int run_on_screen(const study::Study& study, const study::RunOptions& run,
                   const ScreenOptions& options) {
   if (!options.quiet) fmt::print(stderr, "{}", machine_lines());
+  study::Store store(study.store);
   std::vector<study::StoredCell> cells;
   {
-    study::Store store(study.store);
     RunScreen screen(options.quiet);
     cells = study::run_study(study, store, run, screen.events());
   }
-  fmt::print("{}", render(cells, options));
+  fmt::print("{}", render(cells, store, options));
   if (options.output == "table") {
     fmt::print("{}{}\nstore: {}    again from it: assay report {}\nnext: {}\n", noise_line(cells),
                report::answer(cells), study.store.string(), study.store.string(),

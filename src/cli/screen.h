@@ -16,9 +16,9 @@ struct ScreenOptions {
 };
 void add_screen_options(CLI::App& command, ScreenOptions& options);
 
-/// Cells in the chosen format, as text for standard output.
+/// Cells in the chosen format, as text for standard output; `store` holds their answers.
 [[nodiscard]] std::string render(const std::vector<study::StoredCell>& cells,
-                                 const ScreenOptions& options);
+                                 const study::Store& store, const ScreenOptions& options);
 
 /// One line for the machine, and one with a mark for each precision that works here.
 [[nodiscard]] std::string machine_lines();

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "engine/load.h"
+#include "engine/model_state.h"
 
 namespace assay::engine {
 namespace {
@@ -22,20 +23,12 @@ int checked_threads(int wanted) {
 
 }  // namespace
 
-struct Model::State {
-  State(const ModelSource& source, const precision::Plan& plan, precision::Ledger& ledger,
-        const LoadOptions& options)
-      : pool(checked_threads(options.threads)),
-        context{pool, workspace, ledger},
-        transformer(source.config(), load_weights(source, plan, context, options.progress),
-                    plan.activations) {}
-
-  base::ThreadPool pool;
-  kernels::cpu::Workspace workspace;
-  ops::Context context;
-  models::Transformer transformer;
-  std::vector<std::int32_t> rows;
-};
+Model::State::State(const ModelSource& source, const precision::Plan& plan,
+                    precision::Ledger& ledger, const LoadOptions& options)
+    : pool(checked_threads(options.threads)),
+      context{pool, workspace, ledger},
+      transformer(source.config(), load_weights(source, plan, context, options.progress),
+                  plan.activations) {}
 
 Model::Model(std::shared_ptr<const ModelSource> source, precision::Plan plan,
              const LoadOptions& options)

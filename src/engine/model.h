@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/hash.h"
 #include "base/progress.h"
@@ -17,6 +18,17 @@ using models::TokenId;
 struct LoadOptions {
   int threads = 0;  ///< 0: base::available_threads()
   base::ProgressSink progress;
+};
+
+/// A token whose probability is asked for after the token in `row` of a batch, counted over all its
+/// sequences.
+struct WantedToken {
+  std::int32_t row = 0;
+  TokenId token = 0;
+};
+struct TokenScore {
+  double log_probability = 0.0;  ///< natural logarithm of the softmax over the vocabulary
+  bool greedy = false;           ///< no token is likelier (the first of equals)
 };
 
 /// A model loaded by a plan: each matrix is read from the mapping, decoded or quantized, packed for
@@ -48,6 +60,14 @@ class Model {
   /// that memory stays bounded.
   void score(const Sequence& sequence, models::KvCache& cache,
              const std::function<void(std::int64_t, std::span<const float>)>& each);
+
+  /// Decoder: appends every sequence to its slot and scores tokens that may follow. `wanted` is in
+  /// order of its rows; a row may be wanted several times, and the head runs only for wanted rows.
+  [[nodiscard]] std::vector<TokenScore> score_tokens(models::Batch batch, models::KvCache& cache,
+                                                     std::span<const WantedToken> wanted);
+
+  /// Makes the first `length` positions of slot `from` those of slot `to`, in place of what it had.
+  void copy_prefix(models::KvCache& cache, int from, int to, std::int64_t length);
 
   /// Encoder: hidden states [total tokens, hidden]; class logits [sequences, labels]; embeddings
   /// [sequences, hidden]. Valid until the next call.

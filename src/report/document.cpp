@@ -60,7 +60,7 @@ std::string dump(const Json& json, int indent) {
 
 }  // namespace
 
-Json document(const std::vector<study::StoredCell>& cells) {
+Json document(const std::vector<study::StoredCell>& cells, const ItemSource& items) {
   Json result = {
       {"assay", study::kVersion}, {"environment", Json::object()}, {"rows", Json::array()}};
   Json identities = Json::array();
@@ -76,10 +76,13 @@ Json document(const std::vector<study::StoredCell>& cells) {
   }
   // More than one machine or build: their speeds do not compare, so all are named.
   if (environments.size() > 1) result["environments"] = environments;
+  if (items) result["comparisons"] = comparisons(gather(cells), items);
   return result;
 }
 
-std::string json(const std::vector<study::StoredCell>& cells) { return dump(document(cells), 2); }
+std::string json(const std::vector<study::StoredCell>& cells, const ItemSource& items) {
+  return dump(document(cells, items), 2);
+}
 
 std::string jsonl(const std::vector<study::StoredCell>& cells) {
   std::string lines;

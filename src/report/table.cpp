@@ -85,7 +85,8 @@ std::string fidelity_cell(const CellFacts& cell, Notes& notes) {
 /// One model's block: heading, table, notes.
 class Block {
  public:
-  Block(const ModelFacts& model, bool markdown) : model_(model), markdown_(markdown) {}
+  Block(const ModelFacts& model, bool markdown, const ItemSource& items)
+      : model_(model), markdown_(markdown), items_(items) {}
   std::string text(bool verbose);
 
  private:
@@ -95,6 +96,7 @@ class Block {
   [[nodiscard]] Grid main_grid();
   [[nodiscard]] Grid speed_grid() const;
   [[nodiscard]] Grid memory_grid() const;
+  [[nodiscard]] Grid paired_grid() const;
   [[nodiscard]] std::string kernels() const;
   [[nodiscard]] std::string shown(const Grid& grid) const {
     return markdown_ ? grid.markdown() : grid.plain();
@@ -102,6 +104,7 @@ class Block {
 
   const ModelFacts& model_;
   bool markdown_;
+  const ItemSource& items_;
   Notes notes_;
 };
 
@@ -217,6 +220,36 @@ Grid Block::memory_grid() const {
   return grid.compact();
 }
 
+std::string points(double share) { return fmt::format("{:+.1f}", 100 * share); }
+
+/// A p-value as people read it.
+std::string p_text(double p) { return p < 0.001 ? "< 0.001" : fmt::format("{:.3f}", p); }
+
+/// Each recipe against its baseline on the same items.
+Grid Block::paired_grid() const {
+  Grid grid;
+  grid.columns = {{"recipe"},         {"test"},
+                  {"right", true},    {"points", true},
+                  {"95 %", true},     {"lost, gained", true},
+                  {"p (Holm)", true}, {"on the same items"}};
+  for (const PairedAccuracy& pair : paired_accuracies(model_, items_)) {
+    const std::string test = pair.test + " " + pair.metric;
+    if (!pair.problem.empty()) {
+      grid.lines.push_back({pair.cell->recipe, test, "", "", "", "", "", in_words(pair)});
+      continue;
+    }
+    grid.lines.push_back(
+        {pair.cell->recipe, test, fmt::format("{:.1f} %", 100 * pair.share),
+         points(pair.difference()),
+         fmt::format("{} to {}", points(pair.interval.low), points(pair.interval.high)),
+         fmt::format("{}, {}", pair.lost, pair.gained), p_text(pair.p_holm), in_words(pair)});
+  }
+  for (const PairedPerplexity& pair : paired_perplexities(model_, items_)) {
+    grid.lines.push_back({pair.cell->recipe, "perplexity", "", "", "", "", "", in_words(pair)});
+  }
+  return grid.compact();
+}
+
 /// What executed, per cell, from its first row: for --verbose.
 std::string Block::kernels() const {
   Grid grid;
@@ -244,6 +277,7 @@ std::string Block::text(bool verbose) {
   if (const Grid speeds = speed_grid(); !speeds.lines.empty()) {
     result += "\n" + shown(speeds);
   }
+  if (const Grid paired = paired_grid(); !paired.lines.empty()) result += "\n" + shown(paired);
   if (const Grid memory = memory_grid(); !memory.lines.empty()) result += "\n" + shown(memory);
   const std::string notes = notes_.lines(markdown_);
   if (!notes.empty()) result += (markdown_ ? "\n" : "") + notes;
@@ -294,10 +328,11 @@ std::string busy_machine(const std::vector<study::StoredCell>& cells) {
 
 }  // namespace
 
-std::string table(const std::vector<study::StoredCell>& cells, bool markdown, bool verbose) {
+std::string table(const std::vector<study::StoredCell>& cells, bool markdown, bool verbose,
+                  const ItemSource& items) {
   std::string result;
   for (const ModelFacts& model : gather(cells)) {
-    result += (result.empty() ? "" : "\n") + Block(model, markdown).text(verbose);
+    result += (result.empty() ? "" : "\n") + Block(model, markdown, items).text(verbose);
   }
   const std::string warnings = mixed_environments(cells) + busy_machine(cells);
   return result + (warnings.empty() ? "" : "\n" + warnings);

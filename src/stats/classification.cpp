@@ -84,4 +84,32 @@ double ConfusionMatrix::f1(int positive) const {
   return ratio(2 * count(positive, positive), predicted_count(positive) + expected_count(positive));
 }
 
+ClassAverages ConfusionMatrix::averages(const std::vector<double>& weights) const {
+  ClassAverages sum;
+  double total = 0.0;
+  for (int c = 0; c < classes_; ++c) {
+    const double weight = weights[static_cast<std::size_t>(c)];
+    sum.precision += weight * precision(c);
+    sum.recall += weight * recall(c);
+    sum.f1 += weight * f1(c);
+    total += weight;
+  }
+  if (total == 0.0) return {};
+  return {sum.precision / total, sum.recall / total, sum.f1 / total};
+}
+
+ClassAverages ConfusionMatrix::macro() const {
+  std::vector<double> weights;
+  for (int c = 0; c < classes_; ++c) {
+    weights.push_back(expected_count(c) + predicted_count(c) > 0 ? 1.0 : 0.0);
+  }
+  return averages(weights);
+}
+
+ClassAverages ConfusionMatrix::weighted() const {
+  std::vector<double> weights;
+  for (int c = 0; c < classes_; ++c) weights.push_back(static_cast<double>(expected_count(c)));
+  return averages(weights);
+}
+
 }  // namespace assay::stats

@@ -7,6 +7,13 @@
 
 namespace assay::stats {
 
+/// Precision, recall and F1 averaged over classes.
+struct ClassAverages {
+  double precision = 0.0;
+  double recall = 0.0;
+  double f1 = 0.0;
+};
+
 /// Counts of (expected, predicted) pairs of classes. A ratio whose denominator is 0 is 0, as in
 /// scikit-learn.
 class ConfusionMatrix {
@@ -29,11 +36,17 @@ class ConfusionMatrix {
   [[nodiscard]] double recall(int positive = 1) const;
   /// Harmonic mean of precision and recall.
   [[nodiscard]] double f1(int positive = 1) const;
+  /// Every class the same weight; classes that are neither expected nor predicted have no part, as
+  /// in scikit-learn.
+  [[nodiscard]] ClassAverages macro() const;
+  /// Every class by how often it is expected.
+  [[nodiscard]] ClassAverages weighted() const;
 
  private:
   [[nodiscard]] std::int64_t expected_count(int c) const;
   [[nodiscard]] std::int64_t predicted_count(int c) const;
   void check(int c) const;
+  [[nodiscard]] ClassAverages averages(const std::vector<double>& weights) const;
   [[nodiscard]] std::size_t index(int expected, int predicted) const;
 
   int classes_;

@@ -8,8 +8,8 @@ namespace assay::study {
 
 /// Version of the program, "0.1.0".
 extern const std::string_view kVersion;
-/// SHA-256 over src/{precision,kernels,ops,models,engine}, compiler and build type: everything in a
-/// build that a figure depends on.
+/// SHA-256 over src/{precision,text,kernels,ops,models,engine,tasks}, compiler and build type:
+/// everything in a build that a figure depends on.
 extern const std::string_view kSourceHash;
 /// Commit of the source tree, with "+changes" where files differ from it; "unknown" outside git.
 extern const std::string_view kGitCommit;

@@ -15,10 +15,12 @@ T field(const Json& json, const char* key) {
 }  // namespace
 
 Json Cell::to_json() const {
-  return {{"id", id},           {"model", model},       {"recipe_name", recipe_name},
-          {"recipe", recipe},   {"baseline", baseline}, {"device", device},
-          {"threads", threads}, {"fallback", fallback}, {"workload", workload},
-          {"tasks", tasks}};
+  Json json = {{"id", id},           {"model", model},       {"recipe_name", recipe_name},
+               {"recipe", recipe},   {"baseline", baseline}, {"device", device},
+               {"threads", threads}, {"fallback", fallback}, {"workload", workload},
+               {"tasks", tasks}};
+  if (!resume.is_null()) json["resume"] = resume;
+  return json;
 }
 
 Cell Cell::from_json(const Json& json) {
@@ -33,6 +35,7 @@ Cell Cell::from_json(const Json& json) {
   cell.fallback = field<bool>(json, "fallback");
   cell.workload = field<Json>(json, "workload");
   cell.tasks = field<Json>(json, "tasks");
+  cell.resume = json.value("resume", Json());
   if (!cell.tasks.is_array()) fail(ErrorCode::bad_data, "a cell's 'tasks' is no array");
   return cell;
 }

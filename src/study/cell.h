@@ -15,8 +15,9 @@ namespace assay::study {
 ///   workload  {"prompt": [], "generate": [], "depth": [], "batch": [], "sequence": [],
 ///              "repetitions", "warmup", "min_seconds", "seed", "data", "noise_floor"}; decoder or
 ///              encoder keys
-///   tasks     [{"task": "sst2", "file", "limit"}, {"task": "perplexity", "file", "context",
-///   "stride"},
+///   tasks     [{"task": "sst2", "file", "limit"}, {"task": "hellaswag", "file"},
+///              {"task": "mmlu", "file": folder, "num_fewshot", "split"},
+///              {"task": "perplexity", "file", "procedure", "context", "stride"},
 ///              {"task": "fidelity", "baseline": {"name", "spec"}, "file", "sequences", "length",
 ///              "seed"}]
 struct Cell {
@@ -31,6 +32,9 @@ struct Cell {
   bool fallback = false;
   Json workload;  ///< null: nothing is timed
   Json tasks = Json::array();
+  /// Answers that an interrupted run of this very cell left, by task; null: none. Not part of what
+  /// a cell is: neither keyed nor listed.
+  Json resume;
 
   [[nodiscard]] Json to_json() const;
   [[nodiscard]] static Cell from_json(const Json& json);

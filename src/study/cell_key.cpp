@@ -7,6 +7,7 @@
 #include "kernels/cpu/isa.h"
 #include "study/build_info.h"
 #include "study/cell.h"
+#include "tasks/data_files.h"
 
 namespace assay::study {
 namespace {
@@ -33,7 +34,14 @@ Json with_content(Json settings, const char* key) {
 }
 
 Json task_identity(const Json& task, const std::optional<tensor::Device>& device) {
-  Json identity = with_content(task, "file");
+  Json identity = task;
+  if (task.contains("file")) {
+    Json contents = Json::array();
+    for (const auto& file : tasks::data_files(task.at("file").get<std::string>())) {
+      contents.push_back({file.filename().string(), files::content_hash(file)});
+    }
+    identity["file"] = std::move(contents);
+  }
   if (identity.contains("baseline")) {
     const Json& baseline = task["baseline"];
     identity["baseline"] =

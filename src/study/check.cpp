@@ -29,6 +29,7 @@ class Checker {
   std::shared_ptr<const engine::ModelSource> source_of(const Cell& cell);
   void check_cell(const Cell& cell);
   void check_file(const std::string& file, const std::string& what);
+  void check_task_data(const Json& task);
   void check_memory(const Cell& cell, const engine::ModelSource& source,
                     const precision::Plan& plan);
   void check_store();
@@ -62,6 +63,19 @@ void Checker::check_file(const std::string& file, const std::string& what) {
     add(fmt::format("{}: {} is a folder, a file is needed", what, file));
   } else if (::access(file.c_str(), R_OK) != 0) {
     add(fmt::format("{}: {} is not there or cannot be read", what, file));
+  }
+}
+
+/// MMLU is a folder, pre-tokenized data may be one.
+void Checker::check_task_data(const Json& task) {
+  const auto name = task.at("task").get<std::string>();
+  const auto file = task.at("file").get<std::string>();
+  std::error_code error;
+  const bool folder = fs::is_directory(file, error);
+  if (name == "mmlu" && !folder) {
+    add(fmt::format("mmlu: {} is no folder; MMLU's holds dev, val and test", file));
+  } else if (!folder || (name != "mmlu" && name != "sst2")) {
+    check_file(file, name);
   }
 }
 
@@ -127,9 +141,7 @@ void Checker::check_cell(const Cell& cell) {
     check_file(cell.workload.at("data").get<std::string>(), cell.id + ": workload data");
   }
   for (const Json& task : cell.tasks) {
-    if (task.contains("file")) {
-      check_file(task.at("file").get<std::string>(), task.at("task").get<std::string>());
-    }
+    if (task.contains("file")) check_task_data(task);
   }
   const auto source = source_of(cell);
   if (!source) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <sstream>
 
 #include "base/io.h"
@@ -9,7 +10,7 @@
 #include "study/baseline.h"
 #include "study/cell.h"
 #include "study/row.h"
-#include "tasks/task.h"
+#include "tasks/multiple_choice.h"
 
 namespace assay::study {
 namespace {
@@ -31,6 +32,8 @@ class CellRun {
   void load();
   void bench();
   void run_task(const Json& task);
+  tasks::TaskResult score(const std::string& name, const Json& task,
+                          const tasks::TaskOptions& options);
   tasks::TaskResult fidelity(const Json& task, const tasks::TaskOptions& options);
   void emit_row(const std::string& test, Json metrics, const std::vector<double>& samples,
                 const std::string& reason, const Json& notes) {
@@ -159,29 +162,96 @@ tasks::TaskResult CellRun::fidelity(const Json& task, const tasks::TaskOptions& 
   return result;
 }
 
+/// Answers on their way to the store: in parts, about one a second, so that little is lost when the
+/// run is stopped. Nothing is sent that the ledger does not vouch for.
+class ItemSender {
+ public:
+  ItemSender(std::string test, engine::Model& model, const RecordSink& sink)
+      : test_(std::move(test)), model_(model), sink_(sink) {}
+
+  void add(const Json& items) {
+    pending_.insert(pending_.end(), items.begin(), items.end());
+    const auto now = Clock::now();
+    if (now - sent_ < std::chrono::seconds(1)) return;
+    sent_ = now;
+    if (precision::compare(model_.plan(), model_.ledger()).empty()) send();
+  }
+  void send() {
+    if (pending_.empty()) return;
+    sink_({{"type", "items"}, {"test", test_}, {"items", std::exchange(pending_, Json::array())}});
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::string test_;
+  engine::Model& model_;
+  const RecordSink& sink_;
+  Json pending_ = Json::array();
+  Clock::time_point sent_ = Clock::now();
+};
+
+/// Outlier columns that one call finds depend on what else is in it.
+bool depends_on_batch(const precision::Plan& plan) {
+  return std::ranges::any_of(plan.entries, [](const precision::PlanEntry& entry) {
+    return entry.precision.activation == precision::Activation::int8_dynamic &&
+           entry.precision.threshold > 0;
+  });
+}
+
+tasks::TaskResult CellRun::score(const std::string& name, const Json& task,
+                                 const tasks::TaskOptions& options) {
+  if (name == "fidelity") return fidelity(task, options);
+  const auto file = task.at("file").get<std::string>();
+  if (name == "sst2") return tasks::run_sst2(*model_, file, options);
+  if (name == "perplexity") {
+    return tasks::run_perplexity(
+        *model_, file,
+        {.procedure = tasks::perplexity_procedure(task.value("procedure", "huggingface")),
+         .context = task.value("context", 512),
+         .stride = task.value("stride", task.value("context", 512))},
+        options);
+  }
+  tasks::ChoiceData data;
+  if (name == "hellaswag") {
+    data = tasks::read_hellaswag(file, options.limit);
+  } else if (name == "mmlu") {
+    data = tasks::read_mmlu(file, {.shots = task.value("num_fewshot", 5),
+                                   .split = task.value("split", ""),
+                                   .limit = options.limit});
+  } else if (name == "multiple_choice") {
+    data = tasks::read_multiple_choice(file, options.limit);
+  } else {
+    fail(ErrorCode::usage, "unknown task '{}'", name);
+  }
+  return tasks::run_multiple_choice(*model_, data, options);
+}
+
 void CellRun::run_task(const Json& task) {
   const auto name = task.at("task").get<std::string>();
   progress()(name, 0.0);
   model_->ledger().clear();
-  const tasks::TaskOptions options{.limit = task.value("limit", 0),
-                                   .batch = task.value("batch_size", 8),
-                                   .progress = progress()};
-  tasks::TaskResult result;
-  if (name == "sst2") {
-    result = tasks::run_sst2(*model_, task.at("file").get<std::string>(), options);
-  } else if (name == "perplexity") {
-    const tasks::PerplexityOptions window{.context = task.value("context", 512),
-                                          .stride = task.value("stride", 512)};
-    result = tasks::run_perplexity(*model_, task.at("file").get<std::string>(), window, options);
-  } else if (name == "fidelity") {
-    result = fidelity(task, options);
-  } else {
-    fail(ErrorCode::usage, "unknown task '{}'; this build has sst2, perplexity and fidelity", name);
+  ItemSender sender(name, *model_, sink_);
+  bool streamed = false;
+  const tasks::TaskOptions options{
+      .limit = task.value("limit", 0),
+      .batch = task.value("batch_size", name == "sst2" ? 8 : 16),
+      .progress = progress(),
+      .items =
+          [&](const Json& items) {
+            streamed = true;
+            sender.add(items);
+          },
+      .resume = cell_.resume.is_object() ? cell_.resume.value(name, Json::array()) : Json::array()};
+  auto result = score(name, task, options);
+  if (!streamed && !result.items.is_null()) sender.add(result.items);
+  sender.send();
+  if (name != "sst2" && name != "fidelity" && depends_on_batch(model_->plan())) {
+    result.notes.push_back(fmt::format(
+        "int8 finds its outlier columns in each call, so scores depend on what is batched "
+        "(batch size {}); `threshold: 0` does not",
+        options.batch));
   }
   emit_row(name, std::move(result.metrics), {}, {}, result.notes);
-  if (!result.items.is_null()) {
-    sink_({{"type", "items"}, {"test", name}, {"items", std::move(result.items)}});
-  }
 }
 
 }  // namespace

@@ -19,15 +19,16 @@ struct KeyedCell {
   const Cell* cell;
   std::string key;
   std::string problem;  ///< why there is no proper key: the cell cannot run
+  Json left;            ///< answers of an attempt that was stopped
 };
 
 /// A model or data file that cannot be read has no content to hash; the cell fails under a key of
 /// its own, and the others go on.
 KeyedCell keyed(const Cell& cell) {
   try {
-    return {&cell, cell_key(cell), {}};
+    return {&cell, cell_key(cell), {}, {}};
   } catch (const Error& error) {
-    return {&cell, base::sha256_hex("without content: " + cell.to_json().dump()), error.what()};
+    return {&cell, base::sha256_hex("without content: " + cell.to_json().dump()), error.what(), {}};
   }
 }
 
@@ -106,7 +107,9 @@ Outcome Runner::watch(const KeyedCell& item) {
   const WatchOptions options{.stall_seconds = options_.stall_seconds,
                              .grace_seconds = options_.grace_seconds,
                              .verbose = options_.verbose};
-  return watch_cell(*item.cell, options, [&](const Json& record) { take(item, record); });
+  Cell cell = *item.cell;
+  cell.resume = item.left;
+  return watch_cell(cell, options, [&](const Json& record) { take(item, record); });
 }
 
 void Runner::run_one(const KeyedCell& item) {
@@ -137,11 +140,13 @@ std::vector<StoredCell> Runner::run() {
   std::vector<StoredCell> results;
   std::vector<std::string> done;  // two names of one measurement are measured once
   for (std::size_t i = 0; i < all.size() && !base::interrupted(); ++i) {
-    const KeyedCell& item = all[i];
+    KeyedCell& item = all[i];
     const bool repeated = std::ranges::find(done, item.key) != done.end();
+    if (!options_.rerun) item.left = store_.unfinished_items(item.key);
     const bool mine = !repeated && store_.claim(*item.cell, item.key, study_.name, options_.rerun);
     if (mine) {
       if (events_.cell_started) events_.cell_started(*item.cell, i, all.size());
+      for (const auto& [test, items] : item.left.items()) store_.add_items(item.key, test, items);
       run_one(item);
     }
     done.push_back(item.key);

@@ -33,6 +33,18 @@ Json json_of(const SQLite::Column& column, const std::filesystem::path& path) {
   return base::parse_json(column.getString(), path.string());
 }
 
+/// By their index; of two with the same the later one counts.
+Json in_order(const Json& items) {
+  std::map<std::int64_t, const Json*> by_index;
+  for (const Json& item : items) {
+    if (!item.is_object() || !item.contains("i")) return items;
+    by_index[item.at("i").get<std::int64_t>()] = &item;
+  }
+  Json result = Json::array();
+  for (const auto& [index, item] : by_index) result.push_back(*item);
+  return result;
+}
+
 std::string utc_now() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
@@ -96,7 +108,18 @@ struct Store::State {
   [[nodiscard]] bool is_ok(const std::string& key) const;
   [[nodiscard]] std::optional<std::int64_t> current_attempt(const std::string& key) const;
   [[nodiscard]] StoredCell load(std::int64_t attempt) const;
+  [[nodiscard]] Json items_of(std::int64_t attempt, const std::string& test) const;
 };
+
+Json Store::State::items_of(std::int64_t attempt, const std::string& test) const {
+  Json result = Json::array();
+  SQLite::Statement query(
+      database, "SELECT item FROM items WHERE attempt = ? AND test = ? ORDER BY position");
+  query.bind(1, attempt);
+  query.bind(2, test);
+  while (query.executeStep()) result.push_back(json_of(query.getColumn(0), path));
+  return result;
+}
 
 /// Whether a live runner has the key; a dead one's claim is ended as interrupted.
 bool Store::State::held(const std::string& key) {
@@ -289,15 +312,28 @@ std::vector<StoredCell> Store::cells(const std::string& study) const {
 
 Json Store::items(const std::string& key, const std::string& test) const {
   return state_->guarded([&] {
-    Json result = Json::array();
     const auto attempt = state_->current_attempt(key);
-    if (!attempt) return result;
-    SQLite::Statement query(state_->database,
-                            "SELECT item FROM items WHERE attempt = ? AND "
-                            "test = ? ORDER BY position");
-    query.bind(1, *attempt);
-    query.bind(2, test);
-    while (query.executeStep()) result.push_back(json_of(query.getColumn(0), state_->path));
+    return attempt ? in_order(state_->items_of(*attempt, test)) : Json::array();
+  });
+}
+
+Json Store::unfinished_items(const std::string& key) const {
+  return state_->guarded([&]() -> Json {
+    SQLite::Statement newest(state_->database,
+                             "SELECT attempt FROM attempts WHERE key = ? AND attempt = (SELECT "
+                             "max(attempt) FROM attempts WHERE key = ?) AND status IN "
+                             "('running', 'interrupted', 'timeout', 'oom', 'failed')");
+    newest.bind(1, key);
+    newest.bind(2, key);
+    if (!newest.executeStep()) return nullptr;
+    const std::int64_t attempt = newest.getColumn(0).getInt64();
+    Json result;
+    SQLite::Statement tests(state_->database, "SELECT DISTINCT test FROM items WHERE attempt = ?");
+    tests.bind(1, attempt);
+    while (tests.executeStep()) {
+      const std::string test = tests.getColumn(0).getString();
+      result[test] = in_order(state_->items_of(attempt, test));
+    }
     return result;
   });
 }

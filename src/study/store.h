@@ -60,7 +60,10 @@ class Store {
   /// In the order of the study's last run, under the names that the study gives them; all studies
   /// if empty, each key once. Cells that no run has begun are left out.
   [[nodiscard]] std::vector<StoredCell> cells(const std::string& study = {}) const;
+  /// In the order of their index "i" where they have one (each once), else as they came.
   [[nodiscard]] Json items(const std::string& key, const std::string& test) const;
+  /// Answers of the newest attempt where that was stopped early, by test; null where there is none.
+  [[nodiscard]] Json unfinished_items(const std::string& key) const;
 
  private:
   struct State;

@@ -24,19 +24,34 @@ constexpr std::array<CountKey, 3> kDecoderCounts = {
     {{"prompt", 0, kMostTokens}, {"generate", 0, kMostTokens}, {"depth", 0, kMostTokens}}};
 constexpr CountKey kSequence = {"sequence", 1, kMostTokens};
 constexpr CountKey kBatch = {"batch", 1, 1 << 16};
+constexpr CountKey kLimit = {"limit", 0, kMostItems};
+constexpr CountKey kBatchSize = {"batch_size", 1, 1 << 16};
+
+struct TextKey {
+  const char* name;
+  std::vector<std::string> choices;
+};
 
 struct TaskKeys {
   const char* task;
   bool needs_file;
   std::vector<CountKey> counts;
+  std::vector<TextKey> texts = {};
 };
 
 const std::vector<TaskKeys>& task_keys() {
   static const std::vector<TaskKeys> keys = {
-      {"sst2", true, {{"limit", 0, kMostItems}, {"batch_size", 1, 1 << 16}}},
+      {"sst2", true, {kLimit, kBatchSize}},
+      {"hellaswag", true, {kLimit, kBatchSize}},
+      {"mmlu",
+       true,
+       {kLimit, kBatchSize, {"num_fewshot", 0, 100}},
+       {{"split", {"dev", "val", "test"}}}},
+      {"multiple_choice", true, {kLimit, kBatchSize}},
       {"perplexity",
        true,
-       {{"context", 2, kMostTokens}, {"stride", 1, kMostTokens}, {"limit", 0, kMostItems}}},
+       {{"context", 2, kMostTokens}, {"stride", 1, kMostTokens}, kLimit},
+       {{"procedure", {"huggingface", "llama.cpp"}}}},
       {"fidelity",
        false,
        {{"sequences", 1, 1 << 20}, {"length", 2, kMostTokens}, {"seed", 0, kMostItems}}}};
@@ -75,6 +90,7 @@ Json read_task(const YamlNode& node, const std::filesystem::path& folder) {
   const TaskKeys& keys = keys_of(named);
   std::vector<std::string> known = {"task", "file"};
   for (const CountKey& key : keys.counts) known.emplace_back(key.name);
+  for (const TextKey& key : keys.texts) known.emplace_back(key.name);
   node.check_keys(fmt::format("the task {}", keys.task), known);
 
   Json task = {{"task", keys.task}};
@@ -85,6 +101,9 @@ Json read_task(const YamlNode& node, const std::filesystem::path& folder) {
   }
   for (const CountKey& key : keys.counts) {
     if (const auto count = node.get(key.name)) task[key.name] = count->integer(key.low, key.high);
+  }
+  for (const TextKey& key : keys.texts) {
+    if (const auto text = node.get(key.name)) task[key.name] = text->one_of(key.choices);
   }
   return task;
 }

@@ -2,9 +2,9 @@
 #include <cmath>
 
 #include "base/io.h"
-#include "stats/samples.h"
+#include "stats/paired.h"
+#include "tasks/metrics.h"
 #include "tasks/sentences.h"
-#include "tasks/task.h"
 
 namespace assay::tasks {
 namespace {
@@ -62,38 +62,64 @@ double cosine(std::span<const float> a, std::span<const float> b) {
   return dot / std::sqrt(aa * bb);
 }
 
-Json quantity(double value, const std::string& unit) { return {{"value", value}, {"unit", unit}}; }
-
-Json with_error(std::span<const double> samples, const std::string& unit) {
-  Json metric = quantity(stats::mean(samples), unit);
-  metric["stderr"] = stats::standard_error(samples);
-  return metric;
-}
-
 /// What a decoder's positions add up to.
 struct DecoderScore {
   std::vector<double> divergence;
   std::vector<double> agreement;
-  std::vector<double> loss_change;  ///< nll(recipe) - nll(baseline) of the token that follows
+  std::vector<double> base_loss;           ///< of the token that follows, by the baseline
+  std::vector<double> loss;                ///< and by the recipe
+  std::vector<double> probability_change;  ///< p(recipe) - p(baseline) of that token
+  std::vector<double> sequence_sums;       ///< of the divergence, by sequence
+  std::vector<double> sequence_lengths;
 
-  void add(std::span<const float> base, std::span<const float> other, TokenId next) {
+  void add(std::span<const float> base, std::span<const float> other, TokenId next,
+           std::size_t sequence) {
     divergence.push_back(kl_divergence(base, other));
     agreement.push_back(kernels::cpu::argmax(base) == kernels::cpu::argmax(other) ? 1.0 : 0.0);
     const auto token = static_cast<std::size_t>(next);
-    const double base_loss = kernels::cpu::log_sum_exp(base) - double{base[token]};
-    loss_change.push_back(kernels::cpu::log_sum_exp(other) - double{other[token]} - base_loss);
+    base_loss.push_back(kernels::cpu::log_sum_exp(base) - double{base[token]});
+    loss.push_back(kernels::cpu::log_sum_exp(other) - double{other[token]});
+    probability_change.push_back(std::exp(-loss.back()) - std::exp(-base_loss.back()));
+    sequence_sums.resize(std::max(sequence_sums.size(), sequence + 1));
+    sequence_lengths.resize(sequence_sums.size());
+    sequence_sums[sequence] += divergence.back();
+    sequence_lengths[sequence] += 1.0;
+  }
+
+  [[nodiscard]] Json divergence_metric() const {
+    Json result = mean_metric(divergence, "nats/token");
+    for (const auto& [name, percent] :
+         {std::pair{"p50", 50.0}, {"p99", 99.0}, {"p999", 99.9}, {"max", 100.0}}) {
+      result[name] = stats::percentile(divergence, percent);
+    }
+    // Positions of one sequence are not independent, so whole sequences are drawn.
+    constexpr std::size_t kFewestSequences = 8;
+    if (sequence_sums.size() < kFewestSequences) return result;
+    const auto interval =
+        stats::bootstrap_ratio_interval(sequence_sums, sequence_lengths, 0.95, 2000, 1);
+    result["ci95"] = {interval.low, interval.high};
+    return result;
   }
 
   [[nodiscard]] Json metrics() const {
     Json result;
-    result["kl_divergence"] = with_error(divergence, "nats/token");
-    for (const auto& [name, percent] :
-         {std::pair{"p50", 50.0}, {"p99", 99.0}, {"p999", 99.9}, {"max", 100.0}}) {
-      result["kl_divergence"][name] = stats::percentile(divergence, percent);
+    result["kl_divergence"] = divergence_metric();
+    result["top1_agreement"] = mean_metric(agreement, "1");
+    std::vector<double> change;
+    std::vector<double> squares;
+    for (std::size_t i = 0; i < loss.size(); ++i) {
+      change.push_back(loss[i] - base_loss[i]);
+      squares.push_back(probability_change[i] * probability_change[i]);
     }
-    result["top1_agreement"] = with_error(agreement, "1");
-    result["perplexity_ratio"] = quantity(std::exp(stats::mean(loss_change)), "1");
-    result["scored_tokens"] = quantity(double(divergence.size()), "tokens");
+    result["probability_change"] = mean_metric(probability_change, "1");
+    result["probability_change"]["rms"] = std::sqrt(stats::mean(squares));
+    result["perplexity_ratio"] = metric(std::exp(stats::mean(change)), "1");
+    result["perplexity_ratio"]["stderr"] =
+        std::exp(stats::mean(change)) * stats::standard_error(change);
+    result["baseline_perplexity"] = metric(std::exp(stats::mean(base_loss)), "1");
+    result["recipe_perplexity"] = metric(std::exp(stats::mean(loss)), "1");
+    result["log_probability_correlation"] = metric(stats::correlation(base_loss, loss), "1");
+    result["scored_tokens"] = metric(double(divergence.size()), "tokens");
     return result;
   }
 };
@@ -116,10 +142,10 @@ struct EncoderScore {
 
   [[nodiscard]] Json metrics(bool labels) const {
     Json result;
-    result["cosine"] = with_error(cosines, "1");
+    result["cosine"] = mean_metric(cosines, "1");
     result["cosine"]["min"] = stats::percentile(cosines, 0);
-    result[labels ? "logit_error" : "output_error"] = with_error(errors, "1");
-    if (labels) result["label_flips"] = quantity(flips, "items");
+    result[labels ? "logit_error" : "output_error"] = mean_metric(errors, "1");
+    if (labels) result["label_flips"] = metric(flips, "items");
     return result;
   }
 };
@@ -185,26 +211,27 @@ TaskResult run_fidelity(engine::Model& model, const FidelityInputs& inputs,
   DecoderScore decoder;
   EncoderScore encoder;
   const bool causal = model.config().causal;
-  each_output(
-      model, inputs, [&](std::size_t i, std::int64_t position, std::span<const float> output) {
-        const auto base = baseline.next();
-        if (base.size() != output.size()) {
-          fail(ErrorCode::internal, "the baseline gave {} values, this model {}", base.size(),
-               output.size());
-        }
-        if (causal) {
-          const auto next = inputs.sequences[i][static_cast<std::size_t>(position) + 1];
-          decoder.add(base, output, next);
-          result.items.push_back(
-              {{"kl", decoder.divergence.back()}, {"same_top", decoder.agreement.back() > 0.5}});
-        } else {
-          encoder.add(base, output);
-          result.items.push_back({{"cosine", encoder.cosines.back()}});
-        }
-        if (options.progress) {
-          options.progress("fidelity", double(i) / double(inputs.sequences.size()));
-        }
-      });
+  each_output(model, inputs,
+              [&](std::size_t i, std::int64_t position, std::span<const float> output) {
+                const auto base = baseline.next();
+                if (base.size() != output.size()) {
+                  fail(ErrorCode::internal, "the baseline gave {} values, this model {}",
+                       base.size(), output.size());
+                }
+                if (causal) {
+                  const auto next = inputs.sequences[i][static_cast<std::size_t>(position) + 1];
+                  decoder.add(base, output, next, i);
+                  result.items.push_back({{"kl", decoder.divergence.back()},
+                                          {"same_top", decoder.agreement.back() > 0.5},
+                                          {"sequence", i}});
+                } else {
+                  encoder.add(base, output);
+                  result.items.push_back({{"cosine", encoder.cosines.back()}});
+                }
+                if (options.progress) {
+                  options.progress("fidelity", double(i) / double(inputs.sequences.size()));
+                }
+              });
   const bool labels = model.config().head == models::HeadKind::classifier;
   result.metrics = causal ? decoder.metrics() : encoder.metrics(labels);
   result.notes.push_back(inputs.origin);

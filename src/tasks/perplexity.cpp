@@ -1,87 +1,175 @@
+#include <algorithm>
 #include <cmath>
 
 #include "base/io.h"
-#include "stats/samples.h"
-#include "tasks/task.h"
+#include "tasks/metrics.h"
 
 namespace assay::tasks {
 namespace {
 
-/// One pass over a window: log-probabilities of its tokens from `first` on, given those before.
-void score_window(engine::Model& model, std::span<const engine::TokenId> window, std::size_t first,
-                  models::KvCache& cache, std::vector<double>& losses) {
-  cache.truncate(0, 0);
-  model.score({window, 0}, cache, [&](std::int64_t position, std::span<const float> logits) {
-    const auto next = static_cast<std::size_t>(position) + 1;
-    if (next < first || next >= window.size()) return;
-    const double total = kernels::cpu::log_sum_exp(logits);
-    losses.push_back(total - double{logits[static_cast<std::size_t>(window[next])]});
-  });
-}
+using engine::TokenId;
 
-void check_window(const engine::Model& model, const PerplexityOptions& window) {
-  if (!model.config().causal) {
-    fail(ErrorCode::usage, "{} is an encoder; perplexity needs a decoder", model.source().name());
+/// One window of the text and the tokens of it that are scored.
+struct Window {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::size_t first = 0;   ///< index in the text of the first scored token
+  std::size_t weight = 0;  ///< how many tokens the procedure counts it for
+};
+
+void check_options(const engine::Model& model, const PerplexityOptions& options) {
+  if (model.config().head != models::HeadKind::language_model) {
+    fail(ErrorCode::usage, "{} is no language model; perplexity needs one", model.source().name());
   }
-  if (window.context < 2 || window.stride < 1 || window.stride > window.context) {
+  const bool strides = options.procedure == PerplexityProcedure::huggingface;
+  if (options.context < 2 ||
+      (strides && (options.stride < 1 || options.stride > options.context))) {
     fail(ErrorCode::usage,
-         "perplexity needs 2 <= context and 1 <= stride <= context, got {} and {}", window.context,
-         window.stride);
+         "perplexity needs 2 <= context and 1 <= stride <= context, got {} and {}", options.context,
+         options.stride);
   }
-  if (window.context > model.config().max_positions) {
-    fail(ErrorCode::usage, "a context of {} is more than the {} positions of {}", window.context,
+  if (options.context > model.config().max_positions) {
+    fail(ErrorCode::usage, "a context of {} is more than the {} positions of {}", options.context,
          model.config().max_positions, model.source().name());
   }
 }
 
-Json value_of(double value, const std::string& unit) { return {{"value", value}, {"unit", unit}}; }
+/// As in Hugging Face's guide: a window every `stride` tokens, each scoring what no window before
+/// it has seen. The guide weights a window's mean by one token less than it gave labels, though
+/// only the first window (or one that begins where the last ended) loses a label to the shift.
+std::vector<Window> huggingface_windows(std::size_t tokens, std::size_t context,
+                                        std::size_t stride) {
+  std::vector<Window> windows;
+  std::size_t scored_to = 0;
+  for (std::size_t begin = 0; scored_to < tokens; begin += stride) {
+    const std::size_t end = std::min(begin + context, tokens);
+    windows.push_back({.begin = begin,
+                       .end = end,
+                       .first = std::max(scored_to, begin + 1),
+                       .weight = end - scored_to - 1});
+    scored_to = end;
+  }
+  std::erase_if(windows, [](const Window& w) { return w.weight == 0; });
+  return windows;
+}
 
-Json perplexity_metrics(const std::vector<double>& losses, double bytes, double tokens) {
-  const double mean = stats::mean(losses);
-  const double perplexity = std::exp(mean);
+/// As llama-perplexity: whole windows side by side, of which the second half is scored.
+std::vector<Window> llama_windows(std::size_t tokens, std::size_t context,
+                                  const std::string& file) {
+  if (tokens < 2 * context) {
+    fail(ErrorCode::bad_data, "{}: {} tokens; llama.cpp's procedure needs two windows of {}", file,
+         tokens, context);
+  }
+  std::vector<Window> windows;
+  for (std::size_t begin = 0; begin + context <= tokens; begin += context) {
+    const std::size_t first = begin + context / 2 + 1;
+    windows.push_back({begin, begin + context, first, begin + context - first});
+  }
+  return windows;
+}
+
+bool begins_with_bos(const text::Tokenizer& tokenizer) {
+  const auto ids = tokenizer.encode("a");
+  return tokenizer.bos() && !ids.empty() && ids.front() == *tokenizer.bos();
+}
+
+/// Sum and sum of squares of the losses of a window's scored tokens.
+Json score_window(engine::Model& model, std::span<const TokenId> ids, const Window& window,
+                  bool bos, models::KvCache& cache) {
+  std::vector<TokenId> tokens(ids.begin() + static_cast<std::ptrdiff_t>(window.begin),
+                              ids.begin() + static_cast<std::ptrdiff_t>(window.end));
+  if (bos) tokens.front() = *model.source().tokenizer().bos();
+  std::vector<engine::WantedToken> wanted;
+  for (std::size_t i = window.first; i < window.end; ++i) {
+    wanted.push_back({static_cast<std::int32_t>(i - window.begin - 1), ids[i]});
+  }
+  cache.truncate(0, 0);
+  const engine::Sequence sequence{tokens, 0};
+  double sum = 0.0;
+  double squares = 0.0;
+  for (const auto& score : model.score_tokens({&sequence, 1}, cache, wanted)) {
+    sum -= score.log_probability;
+    squares += score.log_probability * score.log_probability;
+  }
+  return {{"begin", window.begin},
+          {"tokens", wanted.size()},
+          {"weight", window.weight},
+          {"nll", sum},
+          {"nll_squares", squares}};
+}
+
+Json perplexity_metrics(const Json& windows, double bytes, double text_tokens) {
+  double weighted = 0.0;
+  double weight = 0.0;
+  double sum = 0.0;
+  double squares = 0.0;
+  double tokens = 0.0;
+  for (const Json& window : windows) {
+    const double n = window.at("tokens").get<double>();
+    weighted += window.at("nll").get<double>() / n * window.at("weight").get<double>();
+    weight += window.at("weight").get<double>();
+    sum += window.at("nll").get<double>();
+    squares += window.at("nll_squares").get<double>();
+    tokens += n;
+  }
+  const double mean = weighted / weight;
+  const double center = sum / tokens;
+  const double variance = std::max(0.0, squares / tokens - center * center);
   Json metrics;
-  metrics["perplexity"] = value_of(perplexity, "1");
-  metrics["perplexity"]["stderr"] = perplexity * stats::standard_error(losses);
-  metrics["negative_log_likelihood"] = value_of(mean, "nats/token");
+  metrics["perplexity"] = metric(std::exp(mean), "1");
+  metrics["perplexity"]["stderr"] =
+      tokens > 1 ? std::exp(mean) * std::sqrt(variance / (tokens - 1)) : 0.0;
+  metrics["negative_log_likelihood"] = metric(mean, "nats/token");
   // The text's bytes belong to all its tokens; the scored ones stand for their share.
-  metrics["bits_per_byte"] = value_of(mean / std::log(2.0) * tokens / bytes, "bits");
-  metrics["scored_tokens"] = value_of(double(losses.size()), "tokens");
+  metrics["bits_per_byte"] = metric(mean / std::log(2.0) * text_tokens / bytes, "bits");
+  metrics["scored_tokens"] = metric(tokens, "tokens");
   return metrics;
 }
 
 }  // namespace
 
+PerplexityProcedure perplexity_procedure(const std::string& name) {
+  if (name == "huggingface") return PerplexityProcedure::huggingface;
+  if (name == "llama.cpp") return PerplexityProcedure::llama_cpp;
+  fail(ErrorCode::usage, "unknown procedure '{}' for perplexity: huggingface or llama.cpp", name);
+}
+
 TaskResult run_perplexity(engine::Model& model, const std::filesystem::path& file,
                           const PerplexityOptions& window, const TaskOptions& options) {
-  check_window(model, window);
+  check_options(model, window);
   const std::string text = base::read_text(file);
   const auto ids = model.source().tokenizer().encode(text);
   if (ids.size() < 2) fail(ErrorCode::bad_data, "{}: too short to score", file.string());
-  auto cache = model.make_cache(1, window.context);
+  const bool llama = window.procedure == PerplexityProcedure::llama_cpp;
   const auto context = static_cast<std::size_t>(window.context);
-  const auto stride = static_cast<std::size_t>(window.stride);
-  TaskResult result{.task = "perplexity"};
-  std::vector<double> losses;
-  std::size_t scored_to = 1;  // the first token has no context
-  int windows = 0;
-  for (std::size_t begin = 0; scored_to < ids.size(); begin += stride, ++windows) {
-    if (options.limit > 0 && windows == options.limit) break;
-    base::check_interrupted();
-    const std::size_t end = std::min(begin + context, ids.size());
-    const bool disjoint = stride == context;
-    const std::size_t first = disjoint ? 1 : scored_to - begin;
-    const std::size_t before = losses.size();
-    score_window(model, std::span(ids).subspan(begin, end - begin), first, cache, losses);
-    double loss = 0.0;
-    for (std::size_t i = before; i < losses.size(); ++i) loss += losses[i];
-    result.items.push_back({{"begin", begin}, {"tokens", losses.size() - before}, {"nll", loss}});
-    scored_to = end;
-    if (options.progress) options.progress("perplexity", double(end) / double(ids.size()));
+  auto windows =
+      llama ? llama_windows(ids.size(), context, file.string())
+            : huggingface_windows(ids.size(), context, static_cast<std::size_t>(window.stride));
+  if (options.limit > 0 && std::ssize(windows) > options.limit) {
+    windows.resize(static_cast<std::size_t>(options.limit));
   }
-  if (losses.empty()) fail(ErrorCode::bad_data, "{}: no token could be scored", file.string());
-  result.metrics = perplexity_metrics(losses, double(text.size()), double(ids.size()));
+  if (windows.empty()) fail(ErrorCode::bad_data, "{}: no token could be scored", file.string());
+  const bool bos = llama && begins_with_bos(model.source().tokenizer());
+  auto cache = model.make_cache(1, window.context);
+  ItemLog log(windows.size(), options);
+  for (std::size_t i = 0; i < windows.size(); ++i) {
+    base::check_interrupted();
+    if (log.is_done(i, i + 1)) continue;
+    Json item = score_window(model, ids, windows[i], bos, cache);
+    item["i"] = i;
+    log.add(std::move(item));
+    log.flush();
+    if (options.progress) options.progress("perplexity", double(i + 1) / double(windows.size()));
+  }
+  TaskResult result{
+      .task = "perplexity", .metrics = {}, .items = log.take(), .notes = Json::array()};
+  result.metrics = perplexity_metrics(result.items, double(text.size()), double(ids.size()));
   result.notes.push_back(
-      fmt::format("windows of {} tokens, stride {}", window.context, window.stride));
+      llama ? fmt::format("llama.cpp's procedure: the second half of windows of {} tokens",
+                          window.context)
+            : fmt::format("Hugging Face's procedure: windows of {} tokens, stride {}",
+                          window.context, window.stride));
+  log.add_notes(result.notes);
   return result;
 }
 

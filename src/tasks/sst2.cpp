@@ -1,63 +1,108 @@
+#include <algorithm>
 #include <cmath>
 
 #include "files/table_file.h"
+#include "stats/calibration.h"
 #include "stats/classification.h"
-#include "stats/samples.h"
-#include "tasks/task.h"
+#include "tasks/metrics.h"
 
 namespace assay::tasks {
 namespace {
 
-struct Answer {
-  int predicted = 0;
-  double confidence = 0.0;
+/// A labelled sample: its token ids, and its text where there is one.
+struct Sample {
+  std::vector<engine::TokenId> ids;
+  int label = 0;
+  std::string text;
 };
 
-/// Softmax's largest entry; the first of equals.
-Answer answer_of(std::span<const float> logits) {
-  const auto best = kernels::cpu::argmax(logits);
-  const double total = kernels::cpu::log_sum_exp(logits);
-  return {static_cast<int>(best), std::exp(double{logits[static_cast<std::size_t>(best)]} - total)};
+struct Samples {
+  std::vector<Sample> all;
+  int truncated = 0;
+};
+
+Samples from_tokens(const engine::ModelSource& source, const std::filesystem::path& file) {
+  const auto most = static_cast<std::size_t>(source.config().max_positions);
+  Samples samples;
+  for (auto& row : files::read_labelled_tokens(file)) {
+    const std::size_t index = samples.all.size();
+    for (const int id : row.ids) {
+      if (id < source.config().vocabulary) continue;
+      fail(ErrorCode::bad_data, "{}: sample {}: token {} is not below the model's {}",
+           file.string(), index, id, source.config().vocabulary);
+    }
+    if (row.ids.size() > most) {
+      row.ids.resize(most);
+      ++samples.truncated;
+    }
+    samples.all.push_back({.ids = std::move(row.ids), .label = row.label, .text = {}});
+  }
+  return samples;
 }
 
-std::vector<std::vector<engine::TokenId>> tokenize(const engine::ModelSource& source,
-                                                   std::span<const files::LabelledText> texts) {
-  const text::EncodeOptions options{.max_length =
-                                        static_cast<std::size_t>(source.config().max_positions)};
-  std::vector<std::vector<engine::TokenId>> ids;
-  for (const auto& item : texts) ids.push_back(source.tokenizer().encode(item.text, options));
-  return ids;
+Samples from_text(const engine::ModelSource& source, const std::filesystem::path& file,
+                  std::size_t limit) {
+  const auto most = static_cast<std::size_t>(source.config().max_positions);
+  auto rows = files::read_labelled(file);
+  rows.resize(std::min(rows.size(), limit));
+  Samples samples;
+  for (auto& row : rows) {
+    auto ids = source.tokenizer().encode(row.text);
+    if (ids.size() > most) {
+      ids = source.tokenizer().encode(row.text, {.max_length = most});
+      ++samples.truncated;
+    }
+    samples.all.push_back({.ids = std::move(ids), .label = row.label, .text = std::move(row.text)});
+  }
+  return samples;
 }
 
-void check_labels(const engine::Model& model, std::span<const files::LabelledText> texts,
-                  const std::filesystem::path& file) {
+Samples read_samples(const engine::Model& model, const std::filesystem::path& file, int limit) {
   if (model.config().head != models::HeadKind::classifier) {
     fail(ErrorCode::usage, "{} has no classification head; sst2 needs one", model.source().name());
   }
+  const std::size_t most =
+      limit > 0 ? static_cast<std::size_t>(limit) : static_cast<std::size_t>(-1);
+  Samples samples = files::is_pretokenized(file) ? from_tokens(model.source(), file)
+                                                 : from_text(model.source(), file, most);
+  samples.all.resize(std::min(samples.all.size(), most));
   const auto labels = static_cast<int>(model.config().labels.size());
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    if (texts[i].label >= 0 && texts[i].label < labels) continue;
+  for (std::size_t i = 0; i < samples.all.size(); ++i) {
+    if (samples.all[i].label < labels) continue;
     fail(ErrorCode::bad_data, "{}: item {}: label {} is outside the model's {} labels",
-         file.string(), i + 1, texts[i].label, labels);
+         file.string(), i + 1, samples.all[i].label, labels);
   }
+  return samples;
 }
 
-Json quantity(double value) { return {{"value", value}, {"unit", "1"}}; }
+Json answer_of(std::size_t index, const Sample& sample, std::span<const float> logits) {
+  // Softmax's largest entry; the first of equals.
+  const auto best = kernels::cpu::argmax(logits);
+  const double total = kernels::cpu::log_sum_exp(logits);
+  Json answer = {{"i", index},
+                 {"gold", sample.label},
+                 {"predicted", best},
+                 {"confidence", std::exp(double{logits[static_cast<std::size_t>(best)]} - total)}};
+  if (!sample.text.empty()) answer["text"] = sample.text;
+  return answer;
+}
 
-Json metrics_of(const stats::ConfusionMatrix& matrix) {
-  const double n = double(matrix.total());
-  const double accuracy = matrix.accuracy();
-  const auto interval = stats::wilson_interval(matrix.correct(), matrix.total());
-  Json metrics;
-  metrics["acc"] = quantity(accuracy);
-  metrics["acc"]["ci95"] = {interval.low, interval.high};
-  // lm-eval's: standard deviation with n - 1, over sqrt(n).
-  metrics["acc"]["stderr"] = n > 1 ? std::sqrt(accuracy * (1 - accuracy) / (n - 1)) : 0.0;
-  metrics["acc"]["n"] = matrix.total();
+Json averages(const stats::ClassAverages& average, double stats::ClassAverages::*part) {
+  return metric(average.*part, "1");
+}
+
+void add_class_metrics(Json& metrics, const stats::ConfusionMatrix& matrix) {
+  using stats::ClassAverages;
   if (matrix.classes() == 2) {
-    metrics["precision"] = quantity(matrix.precision());
-    metrics["recall"] = quantity(matrix.recall());
-    metrics["f1"] = quantity(matrix.f1());
+    metrics["precision"] = metric(matrix.precision(), "1");
+    metrics["recall"] = metric(matrix.recall(), "1");
+    metrics["f1"] = metric(matrix.f1(), "1");
+  }
+  for (const auto& [name, average] :
+       {std::pair{"macro", matrix.macro()}, {"weighted", matrix.weighted()}}) {
+    metrics[fmt::format("precision_{}", name)] = averages(average, &ClassAverages::precision);
+    metrics[fmt::format("recall_{}", name)] = averages(average, &ClassAverages::recall);
+    metrics[fmt::format("f1_{}", name)] = averages(average, &ClassAverages::f1);
   }
   Json table = Json::array();
   for (int expected = 0; expected < matrix.classes(); ++expected) {
@@ -68,6 +113,23 @@ Json metrics_of(const stats::ConfusionMatrix& matrix) {
     table.push_back(std::move(row));
   }
   metrics["confusion_matrix"] = {{"value", std::move(table)}, {"unit", "items"}};
+}
+
+Json metrics_of(const Json& answers, int classes) {
+  stats::ConfusionMatrix matrix(classes);
+  std::vector<double> confidences;
+  std::vector<std::uint8_t> correct;
+  for (const Json& answer : answers) {
+    matrix.add(answer.at("gold").get<int>(), answer.at("predicted").get<int>());
+    confidences.push_back(std::min(1.0, answer.at("confidence").get<double>()));
+    correct.push_back(answer.at("gold") == answer.at("predicted") ? 1 : 0);
+  }
+  Json metrics;
+  metrics["acc"] = accuracy_metric(matrix.correct(), matrix.total(), 1.0 / classes);
+  add_class_metrics(metrics, matrix);
+  metrics["confidence"] = mean_metric(confidences, "1");
+  metrics["calibration_error"] =
+      metric(stats::expected_calibration_error(confidences, correct), "1");
   return metrics;
 }
 
@@ -75,37 +137,33 @@ Json metrics_of(const stats::ConfusionMatrix& matrix) {
 
 TaskResult run_sst2(engine::Model& model, const std::filesystem::path& file,
                     const TaskOptions& options) {
-  auto texts = files::read_labelled_tsv(file);
-  if (options.limit > 0 && texts.size() > static_cast<std::size_t>(options.limit)) {
-    texts.resize(static_cast<std::size_t>(options.limit));
-  }
-  check_labels(model, texts, file);
-  const auto ids = tokenize(model.source(), texts);
-  TaskResult result{.task = "sst2"};
-  stats::ConfusionMatrix matrix(static_cast<int>(model.config().labels.size()));
-  double confidence = 0.0;
+  const Samples samples = read_samples(model, file, options.limit);
+  ItemLog log(samples.all.size(), options);
   const auto batch = static_cast<std::size_t>(std::max(1, options.batch));
-  for (std::size_t begin = 0; begin < ids.size(); begin += batch) {
+  for (std::size_t begin = 0; begin < samples.all.size(); begin += batch) {
     base::check_interrupted();
+    const std::size_t end = std::min(begin + batch, samples.all.size());
+    if (log.is_done(begin, end)) continue;
     std::vector<engine::Sequence> sequences;
-    for (std::size_t i = begin; i < std::min(begin + batch, ids.size()); ++i) {
-      sequences.push_back({ids[i], 0});
-    }
+    for (std::size_t i = begin; i < end; ++i) sequences.push_back({samples.all[i].ids, 0});
     const auto logits = model.classify(sequences);
-    for (std::size_t i = 0; i < sequences.size(); ++i) {
-      const std::span row(logits.row<float>(static_cast<std::int64_t>(i)),
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::span row(logits.row<float>(static_cast<std::int64_t>(i - begin)),
                           static_cast<std::size_t>(logits.cols));
-      const Answer answer = answer_of(row);
-      matrix.add(texts[begin + i].label, answer.predicted);
-      confidence += answer.confidence;
-      result.items.push_back({{"label", texts[begin + i].label},
-                              {"predicted", answer.predicted},
-                              {"confidence", answer.confidence}});
+      log.add(answer_of(i, samples.all[i], row));
     }
-    if (options.progress) options.progress("sst2", double(matrix.total()) / double(ids.size()));
+    log.flush();
+    if (options.progress) options.progress("sst2", double(end) / double(samples.all.size()));
   }
-  result.metrics = metrics_of(matrix);
-  result.metrics["confidence"] = {{"value", confidence / double(ids.size())}, {"unit", "1"}};
+  TaskResult result{.task = "sst2", .metrics = {}, .items = log.take(), .notes = Json::array()};
+  result.metrics = metrics_of(result.items, static_cast<int>(model.config().labels.size()));
+  log.add_notes(result.notes);
+  if (samples.truncated > 0) {
+    result.notes.push_back(
+        fmt::format("{} of {} items are longer than the model's {} positions and "
+                    "were cut at the end",
+                    samples.truncated, samples.all.size(), model.config().max_positions));
+  }
   return result;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,20 +25,34 @@ struct TaskOptions {
   int limit = 0;  ///< 0: all
   int batch = 8;
   base::ProgressSink progress;
+  /// Hears answers as they are found, in parts; each has its index "i".
+  std::function<void(const Json&)> items;
+  /// Answers of an earlier run of the very same task that was interrupted; array.
+  Json resume = Json::array();
 };
 
-/// sst2 and any labelled TSV: accuracy with Wilson interval and stderr, precision, recall, F1,
-/// confusion matrix, mean confidence. Needs a classifier; labels outside the model's are bad_data.
+/// sst2 and any labelled classification (files/table_file.h says what is read): accuracy with
+/// Wilson interval and stderr; precision, recall and F1 of class 1 where there are two classes,
+/// macro and weighted; confusion matrix, mean confidence, calibration error in 15 bins. Needs a
+/// classifier; labels outside the model's are bad_data.
 [[nodiscard]] TaskResult run_sst2(engine::Model& model, const std::filesystem::path& file,
                                   const TaskOptions& options);
 
-/// Windows of `context` tokens with `stride` (stride == context: disjoint windows; otherwise every
-/// window after the first scores its last `stride` tokens, as Hugging Face's guide does).
-/// Perplexity with standard error, bits per byte.
+/// Whose way of cutting a text into windows. huggingface: the guide "Perplexity of fixed-length
+/// models": a window of `context` tokens every `stride` tokens, each scoring what is new in it.
+/// llama_cpp: llama-perplexity: disjoint windows of `context`, of which the second half is scored;
+/// what does not fill a window is left out, and where the tokenizer adds BOS it takes the place of
+/// each window's first token.
+enum class PerplexityProcedure { huggingface, llama_cpp };
+/// "huggingface" or "llama.cpp"; usage error otherwise.
+[[nodiscard]] PerplexityProcedure perplexity_procedure(const std::string& name);
+
 struct PerplexityOptions {
+  PerplexityProcedure procedure = PerplexityProcedure::huggingface;
   int context = 512;
-  int stride = 512;
+  int stride = 512;  ///< huggingface only
 };
+/// Perplexity with standard error, bits per byte. An item is a window.
 [[nodiscard]] TaskResult run_perplexity(engine::Model& model, const std::filesystem::path& file,
                                         const PerplexityOptions& window,
                                         const TaskOptions& options);
@@ -72,8 +87,10 @@ class BaselineOutputs {
 void stream_outputs(engine::Model& model, const FidelityInputs& inputs,
                     const std::function<void(std::span<const float>)>& write);
 
-/// Decoders: KL(baseline || recipe) mean with stderr, median, p99, p99.9, max; top-1 agreement;
-/// perplexity ratio on the sampled tokens. Encoders: cosine mean and minimum, logit error, flips.
+/// Decoders: KL(baseline || recipe) mean with stderr and interval, median, p99, p99.9, max; top-1
+/// agreement; mean and RMS change of the probability of the token that follows; on these tokens the
+/// perplexity of both, its ratio with stderr, and the correlation of their log-probabilities.
+/// Encoders: cosine mean and minimum, logit error, flips.
 [[nodiscard]] TaskResult run_fidelity(engine::Model& model, const FidelityInputs& inputs,
                                       BaselineOutputs& baseline, const TaskOptions& options);
 

@@ -225,6 +225,10 @@ void append_lower(std::u32string& out, char32_t c) {
   out.push_back(static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
 }
 
+char32_t to_title(char32_t c) {
+  return static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c)));
+}
+
 std::u32string normalize_form(std::u32string_view text, UnicodeForm form) {
   std::u32string out;
   out.reserve(text.size());

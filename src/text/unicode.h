@@ -37,6 +37,8 @@ void append_utf8(std::string& out, char32_t code_point);
 [[nodiscard]] bool is_word(char32_t code_point);
 /// Full lower-case mapping of one code point, without context.
 void append_lower(std::u32string& out, char32_t code_point);
+/// Simple title-case mapping of one code point.
+[[nodiscard]] char32_t to_title(char32_t code_point);
 
 enum class UnicodeForm { nfc, nfd, nfkc, nfkd };
 /// Unicode normalization in O(n log n) for any input, by Unicode 9.0, as the reference has it.

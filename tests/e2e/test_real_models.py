@@ -1,8 +1,12 @@
 """The real small models through the command line, compared with figures."""
 import json
+import signal
+import sqlite3
+import subprocess
+import time
 import unittest
 
-from support import Case, GOLDEN, needs
+from support import ASSAY, Case, GOLDEN, needs
 
 
 class RealModels(Case):
@@ -70,6 +74,75 @@ class RealModels(Case):
                           "-o", "json", "--store", self.store)
         value = run.json()["rows"][0]["metrics"]["perplexity"]["value"]
         self.assertTrue(10 < value < 40, value)
+
+    def questions(self, count):
+        """Sums whose right answer is the third choice of four."""
+        lines = [json.dumps({"query": f"{i} plus {i + 1} is",
+                             "endings": ["blue.", "a long walk.", f"{2 * i + 1}.", "not a number."],
+                             "label": 2}) for i in range(count)]
+        return self.write("questions.jsonl", "\n".join(lines))
+
+    def test_multiple_choice_with_its_paired_table(self):
+        model = needs("ASSAY_SMOLLM2")
+        task = f"hellaswag={self.questions(24)}"
+        run = self.run_ok("eval", "-m", model, "--precision", "bf16,nf4", "--tasks", task,
+                          "--limit", "20", "--store", self.store)
+        self.assertIn("--limit 20: 20 items of hellaswag cannot show", run.err)
+        self.assertRegex(run.out, "at n = 20|worse by|better by|at chance")
+        document = self.run_ok("report", self.store, "--json").json()
+        self.assertEqual([row["metrics"]["acc"]["n"] for row in document["rows"]], [20, 20])
+        self.assertGreater(document["rows"][0]["metrics"]["acc"]["value"], 0.25)
+        compared = {(row["recipe"], row["metric"]): row for row in document["comparisons"]}
+        self.assertEqual(set(compared), {("nf4", "acc"), ("nf4", "acc_norm")})
+        row = compared["nf4", "acc"]
+        accuracy = [r["metrics"]["acc"]["value"] for r in document["rows"]]
+        self.assertAlmostEqual(row["difference"], accuracy[1] - accuracy[0])
+        self.assertAlmostEqual((row["gained"] - row["lost"]) / 20, row["difference"])
+        items = self.run_ok("report", self.store, "--items", "--test", "hellaswag")
+        self.assertRegex(items.out, r"hellaswag: bf16 -> nf4: \d+ of 20 items flip")
+
+    def test_a_stopped_evaluation_goes_on_at_the_item(self):
+        model = needs("ASSAY_SMOLLM2")
+        study = self.write("study.yaml", f"""
+name: s
+store: {self.store}
+models:
+  - model: {model}
+    recipes: [bf16]
+    tasks: [{{task: hellaswag, file: {self.questions(200)}, batch_size: 4}}]
+""")
+        process = subprocess.Popen([ASSAY, "study", "run", str(study)], stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE)
+        answered = self.wait_for(lambda: count_items(self.store), process)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130)
+        self.run_ok("study", "run", study)
+        row = self.run_ok("report", self.store, "--json").json()["rows"][0]
+        self.assertEqual(row["metrics"]["acc"]["n"], 200)
+        note = [n for n in row["notes"] if "answered before" in n]
+        self.assertEqual(len(note), 1, row["notes"])
+        self.assertGreaterEqual(int(note[0].split()[0]), answered)
+
+    def wait_for(self, question, process):
+        """The first answer that is not 0, while the process runs."""
+        for _ in range(600):
+            self.assertIsNone(process.poll(), "it ended before it could be stopped")
+            if answer := question():
+                return answer
+            time.sleep(0.1)
+        self.fail("no answer reached the store in a minute")
+
+
+def count_items(path):
+    """Answers in a store that may still be in the making."""
+    if not path.exists():
+        return 0
+    with sqlite3.connect(path, timeout=30) as store:
+        try:
+            return store.execute("SELECT count(*) FROM items").fetchone()[0]
+        except sqlite3.OperationalError:
+            return 0
 
 
 if __name__ == "__main__":

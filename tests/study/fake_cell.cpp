@@ -85,6 +85,31 @@ void error(const std::string& status, const std::string& message) {
   send({{"type", "error"}, {"code", 1}, {"status", status}, {"message", message}});
 }
 
+/// The cell that play_cell() was given.
+study::Cell& given() {
+  static study::Cell cell;
+  return cell;
+}
+
+/// Is stopped behind two answers, and asks for these two when it is run again.
+int stop_once() {
+  begin();
+  if (given().resume.is_null()) {
+    send({{"type", "items"}, {"test", "sst2"}, {"items", {{{"i", 2}, {"a", "x"}}, {{"i", 0}}}}});
+    error("interrupted", "stopped");
+    return 130;
+  }
+  const Json left = given().resume.at("sst2");
+  if (left.size() != 2 || left[0] != Json{{"i", 0}} || left[1].at("a") != "x") {
+    error("failed", "other answers: " + left.dump());
+    return 1;
+  }
+  send({{"type", "items"}, {"test", "sst2"}, {"items", {{{"i", 1}}}}});
+  send(row("sst2"));
+  end();
+  return 0;
+}
+
 const std::map<std::string, std::function<int()>>& scripts() {
   static const std::map<std::string, std::function<int()>> all = {
       {"ok",
@@ -94,6 +119,7 @@ const std::map<std::string, std::function<int()>>& scripts() {
          end();
          return 0;
        }},
+      {"stops once", stop_once},
       {"ok2",
        [] {
          begin();
@@ -253,8 +279,8 @@ int play_cell() {
   for (ssize_t n = 0; (n = ::read(STDIN_FILENO, chunk, sizeof chunk)) > 0;) {
     text.append(chunk, static_cast<std::size_t>(n));
   }
-  const auto cell = study::Cell::from_json(base::parse_json(text, "cell"));
-  const auto script = scripts().find(cell.recipe_name);
+  given() = study::Cell::from_json(base::parse_json(text, "cell"));
+  const auto script = scripts().find(given().recipe_name);
   return script == scripts().end() ? 99 : script->second();
 }
 

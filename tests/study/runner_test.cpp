@@ -184,6 +184,21 @@ TEST_F(StudyRun, ContinuesWhereItStopped) {
   EXPECT_EQ(started.size(), 3U);
 }
 
+TEST_F(StudyRun, AnEvaluationGoesOnAtTheItem) {
+  EXPECT_EQ(run_one("stops once").status, "interrupted");
+  Store store(study_.store);
+  const auto cells = run_study(study_, store, options_, {});
+  EXPECT_EQ(cells.at(0).status, "ok") << cells.at(0).reason;
+  const Json items = store.items(cells.at(0).key, "sst2");
+  ASSERT_EQ(items.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(items[i]["i"], i);
+  EXPECT_TRUE(store.unfinished_items(cells[0].key).is_null());
+  // Asked to measure anew, it takes nothing over, and so is stopped again.
+  options_.rerun = true;
+  (void)run_study(study_, store, options_, {});
+  EXPECT_EQ(store.unfinished_items(cells[0].key).at("sst2").size(), 2U);
+}
+
 TEST_F(StudyRun, OneMeasurementUnderTwoNamesIsMadeOnce) {
   add("ok");
   study_.cells.push_back(study_.cells[0]);
