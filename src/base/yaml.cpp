@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxNodes = 1'000'000;
 constexpr std::size_t kMaxDepth = 64;
+constexpr std::size_t kMaxPointers = std::size_t{16} << 20;
 
 /// A place in the document, for messages.
 struct Place {
@@ -219,6 +220,9 @@ class Builder : public YAML::EventHandler {
           frame.pointer + pointer_token(in_map ? frame.key : std::to_string(frame.value.size()));
       if (in_map) line = frame.key_line;
     }
+    // Every node's pointer repeats the keys above it, which may be long.
+    pointer_bytes_ += pointer.size();
+    if (pointer_bytes_ > kMaxPointers) fail_at(at, "too many values under keys as long as these");
     document_.lines.emplace(pointer, line);
     return pointer;
   }
@@ -270,6 +274,7 @@ class Builder : public YAML::EventHandler {
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, Anchor> anchors_;
   std::size_t weight_ = 0;
+  std::size_t pointer_bytes_ = 0;
   int last_line_ = 1;
 };
 

@@ -10,7 +10,7 @@ import json
 import pathlib
 import sys
 
-from makers import gguf, json_texts, safetensors, studies
+from makers import gguf, json_texts, safetensors, studies, torch
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 LARGEST = 64 << 10
@@ -21,6 +21,8 @@ def folders():
     return {"safetensors": safetensors.files(),
             "gguf": gguf.files(),
             "gguf_model": gguf.model_files(),
+            "torch": torch.files(),
+            "npy": torch.npy_files(),
             "shard_index": json_texts.shard_indices(),
             "tokenizer": json_texts.tokenizers(),
             "config": json_texts.configs(),

@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 
 const fs::path kCorpus = ASSAY_CORPUS_DIR;
 
-constexpr std::array kTargets = {&kSafetensors, &kGguf,   &kGgufModel, &kShardIndex,
-                                 &kTokenizer,   &kConfig, &kStudy};
+constexpr std::array kTargets = {&kSafetensors, &kGguf,      &kGgufModel, &kTorch, &kNpy,
+                                 &kShardIndex,  &kTokenizer, &kConfig,    &kStudy};
 
 struct Sample {
   const Target* target;

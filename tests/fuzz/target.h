@@ -20,8 +20,10 @@ struct Target {
 extern const Target kSafetensors;
 extern const Target kGguf;
 extern const Target kGgufModel;
+extern const Target kNpy;
 extern const Target kShardIndex;
 extern const Target kTokenizer;
+extern const Target kTorch;
 extern const Target kConfig;
 extern const Target kStudy;
 

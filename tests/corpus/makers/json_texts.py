@@ -119,6 +119,9 @@ def wordpiece():
                       "vocab": {piece: i for i, piece in enumerate(pieces)}}}
 
 
+DOUBLE = {"type": "Replace", "pattern": {"String": "l"}, "content": "ll"}
+
+
 def split(pattern, **changes):
     step = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
     return {"type": "Sequence", "pretokenizers": [{**step, **changes}, {"type": "ByteLevel"}]}
@@ -191,6 +194,14 @@ def tokenizers():
                                                                     {"type": "NFC"}, 20)), "nested deeper"),
         "decoders-nested": (changed(bpe, ["decoder"], nested("Sequence", "decoders", {"type": "Fuse"}, 20)),
                             "nested deeper"),
+        "normalizer-doubles-40-times": (
+            changed(bpe, ["normalizer"], {"type": "Sequence", "normalizers": [DOUBLE] * 40}),
+            "the tokenizer's steps make"),
+        "decoder-doubles-40-times": (
+            changed(bpe, ["decoder"], {"type": "Sequence", "decoders": [DOUBLE] * 40}),
+            "the tokenizer's steps make"),
+        "word-of-65536": (changed(wordpiece(), ["model", "max_input_chars_per_word"], 65536),
+                          "65536 is above"),
         "frame-id-beyond": (changed(fallback(), ["post_processor", "special_tokens", "<s>", "ids"],
                                     [1 << 20]), "1048576")}
 

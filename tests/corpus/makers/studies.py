@@ -89,7 +89,7 @@ def studies():
         "rule-without-match": (changed("match: mlp, ", ""), "match"),
         "cells-of-cells": (b"models:\n  - {model: m, recipes: &r [" +
                            b", ".join(b"{name: r%d, default: bf16}" % i for i in range(400)) +
-                           b"], device: [" + b", ".join([b"cpu"] * 4000) + b"]}\n", "")}
+                           b"], device: [" + b", ".join([b"cpu"] * 4000) + b"]}\n", "more than 10000 cells")}
 
 
 def files():
