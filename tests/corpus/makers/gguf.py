@@ -95,7 +95,7 @@ def headers():
         "tensors-beyond-the-end": (pack(counts=(LARGE, 0)), "the number of tensors is"),
         "tensors-2-to-60": (pack(counts=(1 << 60, 0)), "the number of tensors is"),
         "keys-beyond-the-end": (pack(counts=(0, LARGE)), "the number of keys is"),
-        "tensor-missing": (pack([NAME], counts=(1, 1)), "the number of tensors is 1"),
+        "tensor-missing": (pack([NAME], counts=(1, 1)), "a text's length takes 8 bytes"),
         "key-missing": (pack([NAME], counts=(0, 2)), "takes 8 bytes"),
         "truncated-counts": (pack()[:20], "the number of keys takes 8 bytes")}
 
@@ -103,7 +103,7 @@ def headers():
 def keys():
     return {
         "key-twice": (pack([NAME, NAME]), "the key is there twice"),
-        "key-empty": (pack([pair("", U8, 1)]), "the key is empty"),
+        "key-empty": (pack([pair("", U8, 1), NAME]), "the key is empty"),
         "key-beyond-the-end": (pack([u64(255) + b"k" * 40]), "the key is 255 bytes long"),
         "key-2-to-64": (pack([u64(LARGE) + b"k" * 40]), "the key is 18446744073709551615 bytes long"),
         "key-not-utf8": (pack([pair(b"\xff\xfe", U8, 1)]), "the key is not UTF-8"),

@@ -18,7 +18,7 @@ models:
 ENCODER = """\
 models:
   - {model: encoder, name: e, recipes: [fp32], device: [cpu], threads: 2, on_unsupported: fallback,
-     workload: {sequence: [16, 128], batch: [1, 8], warmup: 5, iterations: 50}}
+     workload: {sequence: [16, 128], batch: [1, 8], warmup: 5, repetitions: 50}}
 """
 
 
@@ -37,13 +37,13 @@ def bomb(width, depth):
 
 def yaml():
     return {
-        "empty": (b"", "models"),
-        "only-a-comment": (b"# nothing\n", "models"),
-        "a-list": (b"[]\n", "models"),
+        "empty": (b"", "must be a mapping"),
+        "only-a-comment": (b"# nothing\n", "must be a mapping"),
+        "a-list": (b"[]\n", "must be a mapping"),
         "a-word": (b"study\n", ""),
         "two-documents": (SOUND.encode() + b"---\nname: b\n", "there is a second one"),
         "not-closed": (b"models: [{model: a\n", "line"),
-        "quote-not-closed": (b'name: "a\n', "line"),
+        "quote-not-closed": (b'name: "a\n', "needs 'models'"),
         "tab": (b"models:\n\t- a\n", "line"),
         "key-twice": (changed("store: out.db", "name: b"), "line 2: the key 'name' stands twice"),
         "key-is-a-list": (b"? [a]\n: b\n", "a key must be a plain word"),
@@ -78,14 +78,14 @@ def studies():
         "baseline-unknown": (changed("baseline: bf16", "baseline: other"), "other"),
         "baseline-is-a-list": (changed("baseline: bf16", "baseline: [bf16]"), "is the name of a recipe"),
         "device-unknown": (changed("device: [cpu]", "device: tpu", ENCODER), "tpu"),
-        "threads-negative": (changed("threads: 2", "threads: -2", ENCODER), "threads"),
-        "threads-2-to-40": (changed("threads: 2", f"threads: {1 << 40}", ENCODER), "threads"),
-        "prompt-2-to-62": (changed("prompt: 512", f"prompt: {1 << 62}"), "prompt"),
+        "threads-negative": (changed("threads: 2", "threads: -2", ENCODER), "is expected, not -2"),
+        "threads-2-to-40": (changed("threads: 2", f"threads: {1 << 40}", ENCODER), "is expected, not 1099"),
+        "prompt-2-to-62": (changed("prompt: 512", f"prompt: {1 << 62}"), "is expected, not 4611"),
         "task-unknown": (changed("task: sst2", "task: glue"), "glue"),
         "task-without-file": (changed(", file: data.tsv", ""), "file"),
         "cell-twice": (ENCODER.encode() + ENCODER.encode().split(b"\n", 1)[1], "two cells are called"),
         "variable-unset": (changed("some/model", "${ASSAY_NOWHERE_SET}/model"), "ASSAY_NOWHERE_SET"),
-        "variable-not-closed": (changed("some/model", '"${ASSAY"'), "line"),
+        "variable-not-closed": (changed("some/model", '"${ASSAY"'), "without its '}'"),
         "rule-without-match": (changed("match: mlp, ", ""), "match"),
         "cells-of-cells": (b"models:\n  - {model: m, recipes: &r [" +
                            b", ".join(b"{name: r%d, default: bf16}" % i for i in range(400)) +
