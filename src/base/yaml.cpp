@@ -19,8 +19,12 @@ namespace assay::base {
 namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
-constexpr std::size_t kMaxNodes = 1'000'000;
+/// With all aliases expanded: more than any file has without them, and room for those that are
+/// meant.
+constexpr std::size_t kFreeNodes = 10'000;
+constexpr std::size_t kNodesPerByte = 2;
 constexpr std::size_t kMaxDepth = 64;
+constexpr std::size_t kMaxPointers = std::size_t{16} << 20;
 
 /// A place in the document, for messages.
 struct Place {
@@ -130,7 +134,8 @@ std::string pointer_token(std::string_view key) {
 /// Builds the JSON from the parser's events, so that every node keeps its place.
 class Builder : public YAML::EventHandler {
  public:
-  explicit Builder(const std::string& source) : source_(source) {}
+  Builder(const std::string& source, std::size_t bytes)
+      : source_(source), most_nodes_(kFreeNodes + kNodesPerByte * bytes) {}
 
   YamlDocument take() && { return std::move(document_); }
 
@@ -219,6 +224,9 @@ class Builder : public YAML::EventHandler {
           frame.pointer + pointer_token(in_map ? frame.key : std::to_string(frame.value.size()));
       if (in_map) line = frame.key_line;
     }
+    // Every node's pointer repeats the keys above it, which may be long.
+    pointer_bytes_ += pointer.size();
+    if (pointer_bytes_ > kMaxPointers) fail_at(at, "too many values under keys as long as these");
     document_.lines.emplace(pointer, line);
     return pointer;
   }
@@ -248,8 +256,8 @@ class Builder : public YAML::EventHandler {
   void add(Json value, YAML::anchor_t anchor, std::size_t weight, std::size_t inside = 0) {
     weight_ += weight;
     if (anchor != 0) weight_ += weight + inside;  // its copy
-    if (weight_ > kMaxNodes) {
-      fail_at({source_, last_line_}, "more than {} nodes with all aliases expanded", kMaxNodes);
+    if (weight_ > most_nodes_) {
+      fail_at({source_, last_line_}, "more than {} nodes with all aliases expanded", most_nodes_);
     }
     if (anchor != 0) anchors_[anchor] = {value, weight + inside, depth_of(value)};
     if (frames_.empty()) {
@@ -266,10 +274,12 @@ class Builder : public YAML::EventHandler {
   }
 
   const std::string& source_;
+  std::size_t most_nodes_;
   YamlDocument document_;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, Anchor> anchors_;
   std::size_t weight_ = 0;
+  std::size_t pointer_bytes_ = 0;
   int last_line_ = 1;
 };
 
@@ -288,11 +298,11 @@ YamlDocument parse_yaml(std::string_view text, const std::string& source) {
     fail(ErrorCode::usage, "{}: more than {} bytes of YAML", source, kMaxBytes);
   }
   std::istringstream stream{std::string(text)};
-  Builder builder(source);
+  Builder builder(source, text.size());
   try {
     YAML::Parser parser(stream);
     parser.HandleNextDocument(builder);
-    Builder second(source);
+    Builder second(source, text.size());
     if (parser.HandleNextDocument(second)) {
       fail(ErrorCode::usage, "{}: one YAML document expected, there is a second one", source);
     }

@@ -12,8 +12,8 @@ namespace assay::base {
 /// A YAML document turned into JSON, with the line on which each value stood (in a mapping, that of
 /// its key), keyed by JSON pointer ("/cells/0/model" -> 12, counted from 1). Plain scalars follow
 /// YAML 1.2's core schema. Duplicate keys, keys that are no scalars, tags other than !!str, a
-/// second document, numbers that are not finite, aliases expanded past one million nodes and
-/// nesting over 64 are errors.
+/// second document, numbers that are not finite, aliases that expand a file to many times its nodes
+/// and nesting over 64 are errors.
 struct YamlDocument {
   Json value;
   std::map<std::string, int> lines;

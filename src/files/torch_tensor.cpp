@@ -72,6 +72,7 @@ tensor::Buffer gather(const StridedTensor& tensor, std::span<const std::byte> st
                 width);
     // The next index in row-major order.
     for (std::size_t i = at.size(); i-- > 0;) {
+      if (tensor.shape[i] == 1) continue;  // its stride is never taken and may be any number
       from += tensor.strides[i];
       if (++at[i] < tensor.shape[i]) break;
       from -= tensor.strides[i] * tensor.shape[i];

@@ -17,6 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kMostThreads = 4096;
+constexpr std::size_t kMostCells = 10'000;
+constexpr std::size_t kMostTaskBytes = std::size_t{64} << 20;
 
 /// A recipe as a cell carries it, and whether it leaves every layer in 16 bit or fp32.
 struct NamedRecipe {
@@ -70,6 +72,7 @@ class StudyReader {
   [[nodiscard]] NamedRecipe baseline_of(const YamlNode& model,
                                         const std::vector<NamedRecipe>& recipes) const;
   [[nodiscard]] Defaults defaults_of(const YamlNode& node, Defaults defaults) const;
+  void check_size(const YamlNode& model, std::size_t cells, const Json& tasks);
   void read_model(const YamlNode& node);
   void check_ids(const YamlNode& models, const std::vector<std::size_t>& first_cells) const;
 
@@ -78,6 +81,7 @@ class StudyReader {
   std::string sixteen_bit_ = "auto";
   std::map<std::string, NamedRecipe> recipes_;
   Defaults defaults_;
+  std::size_t task_bytes_ = 0;
   Study study_;
 };
 
@@ -191,6 +195,18 @@ Json with_baseline(Json tasks, const NamedRecipe& baseline, const YamlNode& mode
   return tasks;
 }
 
+/// Cells are a product, and each has the tasks as its own: a short file could ask for gigabytes.
+void StudyReader::check_size(const YamlNode& model, std::size_t cells, const Json& tasks) {
+  if (cells > kMostCells - study_.cells.size()) {
+    model.fail_here(fmt::format("a study of more than {} cells; split it", kMostCells));
+  }
+  task_bytes_ += cells * tasks.dump().size();
+  if (task_bytes_ > kMostTaskBytes) {
+    model.fail_here(fmt::format("the tasks of all cells take more than {} MiB; split the study",
+                                kMostTaskBytes >> 20));
+  }
+}
+
 void StudyReader::read_model(const YamlNode& node) {
   node.check_keys("a model", {"model", "name", "recipes", "baseline", "device", "threads",
                               "on_unsupported", "workload", "tasks"});
@@ -207,6 +223,7 @@ void StudyReader::read_model(const YamlNode& node) {
   cell.tasks = with_baseline(tasks ? read_tasks(*tasks, folder_) : Json::array(), baseline, node);
   // Tasks alone are scored without timing; a model with neither is timed by the default workload.
   const Json timed = workload ? read_workload(*workload, folder_) : tasks ? Json() : Json::object();
+  check_size(node, settings.devices.size() * recipes.size(), cell.tasks);
   for (const auto& device : settings.devices) {
     for (const auto& recipe : recipes) {
       cell.recipe_name = recipe.name;

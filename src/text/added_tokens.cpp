@@ -54,10 +54,13 @@ Range TokenMatcher::narrow(Range range, std::size_t depth, char byte) const {
   };
   const auto begin = patterns_.begin() + static_cast<std::ptrdiff_t>(range.begin);
   const auto end = patterns_.begin() + static_cast<std::ptrdiff_t>(range.end);
-  const auto found = std::ranges::equal_range(
-      begin, end, static_cast<int>(static_cast<unsigned char>(byte)), {}, at);
+  const int wanted = static_cast<unsigned char>(byte);
+  const auto first =
+      std::partition_point(begin, end, [&](const auto& p) { return at(p) < wanted; });
+  const auto last =
+      std::partition_point(first, end, [&](const auto& p) { return at(p) == wanted; });
   const auto index = [&](auto it) { return static_cast<std::size_t>(it - patterns_.begin()); };
-  return {index(found.begin()), index(found.end())};
+  return {index(first), index(last)};
 }
 
 template <typename Accept>

@@ -3,17 +3,12 @@
 #include <optional>
 
 #include "text/byte_pieces.h"
+#include "text/growth.h"
 
 namespace assay::text {
 namespace {
 
 using PieceList = std::vector<DecodedPiece>;
-
-void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
-}
 
 /// English typography, in the reference's order; each token is cleaned by itself.
 void clean_up(std::string& text) {
@@ -22,7 +17,9 @@ void clean_up(std::string& text) {
       {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
       {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
   };
-  for (const auto& [from, to] : kRules) replace_all(text, from, to);
+  for (const auto& [from, to] : kRules) {
+    text = replace({std::string(from), nullptr, std::string(to)}, text);
+  }
 }
 
 void fuse(PieceList& pieces) {
@@ -88,11 +85,19 @@ void apply(const MetaspaceDecoder& step, PieceList& pieces) {
   }
 }
 
+std::size_t bytes_of(const PieceList& pieces) {
+  std::size_t bytes = 0;
+  for (const DecodedPiece& piece : pieces) bytes += piece.text.size();
+  return bytes;
+}
+
 }  // namespace
 
 std::string decode_pieces(const Decoder& decoder, std::vector<DecodedPiece> pieces) {
+  const std::size_t before = bytes_of(pieces);
   for (const DecoderStep& step : decoder) {
     std::visit([&](const auto& s) { apply(s, pieces); }, step);
+    check_growth(before, bytes_of(pieces));
   }
   std::string out;
   for (const DecodedPiece& piece : pieces) out += piece.text;

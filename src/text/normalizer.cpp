@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "text/bert_classes.h"
+#include "text/growth.h"
 
 namespace assay::text {
 namespace {
@@ -129,6 +130,7 @@ std::string normalize(const Normalizer& normalizer, std::string_view text) {
   std::string out(text);
   for (const NormalizerStep& step : normalizer) {
     out = std::visit([&](const auto& s) { return apply(s, std::string_view(out)); }, step);
+    check_growth(text.size(), out.size());
   }
   return out;
 }

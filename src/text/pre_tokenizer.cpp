@@ -2,6 +2,7 @@
 
 #include "text/bert_classes.h"
 #include "text/byte_pieces.h"
+#include "text/growth.h"
 #include "text/replacement.h"
 
 namespace assay::text {
@@ -176,8 +177,10 @@ void apply(const DelimiterStep& step, Pieces& pieces) {
 }  // namespace
 
 void pre_tokenize(const PreTokenizer& steps, Pieces& pieces) {
+  const std::size_t before = pieces.text.size();
   for (const PreTokenizerStep& step : steps) {
     std::visit([&](const auto& s) { apply(s, pieces); }, step);
+    check_growth(before, pieces.text.size());
   }
 }
 

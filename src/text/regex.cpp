@@ -22,7 +22,6 @@ using MatchContext = std::unique_ptr<pcre2_match_context, Deleter<pcre2_match_co
 using CompileContext = std::unique_ptr<pcre2_compile_context, Deleter<pcre2_compile_context_free>>;
 
 constexpr std::size_t kLongestPattern = std::size_t{1} << 16;
-constexpr std::uint32_t kHeapKiB = 1u << 20;
 
 std::string message_of(int code) {
   std::array<PCRE2_UCHAR, 160> text{};
@@ -30,11 +29,17 @@ std::string message_of(int code) {
   return reinterpret_cast<const char*>(text.data());
 }
 
+/// Backtracking remembers a few hundred bytes for each character at the most.
+std::uint32_t heap_kib(std::size_t length) {
+  constexpr std::size_t kMost = std::size_t{1} << 20;
+  return static_cast<std::uint32_t>(std::min(kMost, (std::size_t{16} << 10) + length / 2));
+}
+
 /// A run of spaces costs a pattern like \s*[\r\n]+ a few steps for each character, so the limit
 /// grows with the text; catastrophic patterns reach it all the same.
 std::uint32_t match_limit(std::size_t length) {
   constexpr std::size_t kMost = 0xFFFFFFFF;
-  return static_cast<std::uint32_t>(std::min(kMost, 10'000'000 + 16 * length));
+  return static_cast<std::uint32_t>(std::min(kMost, 1'000'000 + 16 * length));
 }
 
 }  // namespace
@@ -74,7 +79,7 @@ void Regex::find_all(std::string_view text, std::vector<Range>& matches) const {
   if (!data || !context) fail(ErrorCode::out_of_memory, "{}: no memory to split", code_->where);
   pcre2_set_match_limit(context.get(), match_limit(text.size()));
   pcre2_set_depth_limit(context.get(), match_limit(text.size()));
-  pcre2_set_heap_limit(context.get(), kHeapKiB);
+  pcre2_set_heap_limit(context.get(), heap_kib(text.size()));
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   const auto match = [&](std::size_t from, std::uint32_t options) {
     return pcre2_match(code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | options, data.get(),

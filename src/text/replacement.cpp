@@ -1,5 +1,7 @@
 #include "text/replacement.h"
 
+#include "text/growth.h"
+
 namespace assay::text {
 namespace {
 
@@ -11,6 +13,7 @@ std::string replace_literal(const Replacement& step, std::string_view text) {
     for (std::size_t at = 0; (at = text.find(step.literal, begin)) != text.npos;) {
       out += text.substr(begin, at - begin);
       out += step.content;
+      check_growth(text.size(), out.size());
       begin = at + step.literal.size();
     }
   }
@@ -29,6 +32,7 @@ std::string replace_pattern(const Replacement& step, std::string_view text) {
   for (const Range& match : matches) {
     out += text.substr(begin, match.begin - begin);
     out += step.content;
+    check_growth(text.size(), out.size());
     begin = match.end;
   }
   out += text.substr(begin);

@@ -8,7 +8,8 @@
 namespace assay::text {
 namespace {
 
-constexpr std::size_t kMostChars = std::size_t{1} << 16;
+// Models use 100 or 200. The work on a word grows with the square of this.
+constexpr std::size_t kMostChars = 256;
 
 bool starts_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
 

@@ -202,6 +202,24 @@ class Inspect(Case):
         gguf = b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 1 << 62)
         self.check_malformed("string.gguf", gguf)
 
+    def test_headers_of_100_mb(self):
+        """Every length is true, so that nothing can be refused before it is read."""
+        size = 100_000_000
+        length = struct.pack("<Q", size)
+        one = b'"%08d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},'
+        count = size // len(one % 0)
+        tensors = b"".join(one % i for i in range(count))
+        for name, header in {"tensors": b"{" + tensors[:size - 1], "one-text": b'{"' + b"a" * (size - 2),
+                             "escapes": b'{"' + b"\\u0001" * ((size - 2) // 6 + 1),
+                             "spaces": b"{" + b" " * (size - 1), "digits": b'{"a":' + b"1" * (size - 5),
+                             "nested": b'{"a":' + b"[" * (size - 5)}.items():
+            with self.subTest(name):
+                self.check_malformed("large.safetensors", length + header[:size], "byte")
+        key = struct.pack("<Q", 9) + b"%09d" + struct.pack("<IB", 0, 1)
+        keys = b"".join(key % i for i in range(size // len(key % 0)))
+        gguf = b"GGUF" + struct.pack("<IQQ", 3, 0, size // len(key % 0)) + keys
+        self.check_malformed("large.gguf", gguf, "byte")
+
     def test_unknown_architecture(self):
         self.write("config.json", json.dumps({"model_type": "mamba", "architectures": ["Mamba"]}))
         model = (SMALL_DECODER / "model.safetensors").read_bytes()
