@@ -27,9 +27,12 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 }
 
 void print_tensors(const files::TensorFile& file) {
+  const bool several = file.parts().size() > 1;
   for (const auto& tensor : file.tensors()) {
-    fmt::print("{:<60} {:<6} {:<16} {:>12} bytes at {}\n", base::printable(tensor.name, 60),
-               tensor.type, shape_text(tensor.shape), tensor.bytes.size(), tensor.offset);
+    const auto part = file.parts()[tensor.part].filename().string();
+    fmt::print("{:<60} {:<6} {:<16} {:>12} bytes at {}{}\n", base::printable(tensor.name, 60),
+               tensor.type, shape_text(tensor.shape), tensor.bytes.size(), tensor.offset,
+               several ? " of " + base::printable(part) : "");
   }
 }
 

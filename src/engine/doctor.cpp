@@ -5,12 +5,13 @@
 
 #include "base/hash.h"
 #include "ops/linear.h"
+#include "precision/sample_weight.h"
 
 namespace assay::engine {
 namespace {
 
 constexpr std::int64_t kRows = 96;
-constexpr std::int64_t kCols = 192;
+constexpr std::int64_t kCols = 256;  // whole blocks of every encoding
 constexpr std::int64_t kTokens = 5;
 
 std::vector<float> random_values(std::int64_t count, double scale, std::uint64_t seed) {
@@ -63,12 +64,7 @@ void try_precision(const precision::Precision& precision, base::ThreadPool& pool
     row.reason = choice.reason;
     return;
   }
-  if (info.encode == nullptr) {
-    row.reason = fmt::format("kernel {} is there, but {} has no encoder to make a test problem",
-                             choice.kernel->identity.kernel, info.name);
-    return;
-  }
-  auto weight = info.encode(random_values(kRows * kCols, 0.05, 1), kRows, kCols);
+  auto weight = precision::sample_weight(info.id, kRows, kCols, 1);
   if (precision.double_quant) precision::quantize_scales(weight);
   tensor::Matrix x(type, kTokens, kCols);
   tensor::Matrix y(type, kTokens, kRows);

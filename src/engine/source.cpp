@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "base/io.h"
+#include "files/gguf_split.h"
 #include "files/hub_cache.h"
 
 namespace assay::engine {
@@ -16,14 +17,24 @@ using precision::Encoding;
 /// A config.json is a few kilobytes; a hostile one must not cost `inspect` its memory.
 constexpr std::size_t kMostConfigBytes = std::size_t{1} << 20;
 
-/// "SmolLM2-135M-Instruct" from "SmolLM2-135M-Instruct.Q4_1.gguf". Names in the metadata of files
-/// are those of the model they were made from, so the path has the word.
+/// "q4_k" of ".Q4_K_M": the encoding that most weights of such a file have.
+std::string encoding_of_suffix(std::string suffix) {
+  if (!suffix.empty()) suffix.erase(0, 1);
+  for (char& c : suffix) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const std::string_view mix : {"_s", "_m", "_l", "_xl"}) {
+    if (suffix.ends_with("_k" + std::string(mix))) suffix.resize(suffix.size() - mix.size());
+  }
+  return suffix;
+}
+
+/// "SmolLM2-135M-Instruct" from "SmolLM2-135M-Instruct.Q4_1.gguf", and from a part of it
+/// ("...Q4_1-00001-of-00003.gguf"). Names in the metadata of files are those of the model they were
+/// made from, so the path has the word.
 std::string name_of_file(const std::filesystem::path& file) {
-  std::filesystem::path stem = file.stem();
-  std::string last = stem.extension().string();
-  if (!last.empty()) last.erase(0, 1);
-  for (char& c : last) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (precision::find_encoding(last) != nullptr) stem = stem.stem();
+  const auto part = files::split_name(file);
+  std::filesystem::path stem = part ? std::filesystem::path(part->stem) : file.stem();
+  const std::string encoding = encoding_of_suffix(stem.extension().string());
+  if (precision::find_encoding(encoding) != nullptr) stem = stem.stem();
   return stem.string();
 }
 

@@ -8,17 +8,22 @@
 #include "precision/encodings/fp8_e4m3.h"
 #include "precision/encodings/grouped.h"
 #include "precision/encodings/int8.h"
+#include "precision/encodings/iq4.h"
+#include "precision/encodings/k_quants.h"
+#include "precision/encodings/mxfp4.h"
 #include "precision/encodings/nf4.h"
 #include "precision/encodings/q4_0.h"
 #include "precision/encodings/q4_1.h"
+#include "precision/encodings/q5.h"
 #include "precision/encodings/q8_0.h"
 
 namespace assay::precision {
 namespace {
 
 constexpr std::array<EncodingInfo, kEncodingCount> kRegistry = {
-    kF32Info,  kF16Info,  kBf16Info, kInt8Info, kNf4Info,   kFp4Info,
-    kQ4_0Info, kQ4_1Info, kQ8_0Info, kInt4Info, kUint8Info, kFp8E4m3Info};
+    kF32Info,  kF16Info,  kBf16Info,  kInt8Info,    kNf4Info,   kFp4Info,  kQ4_0Info, kQ4_1Info,
+    kQ8_0Info, kInt4Info, kUint8Info, kFp8E4m3Info, kQ5_0Info,  kQ5_1Info, kQ2_KInfo, kQ3_KInfo,
+    kQ4_KInfo, kQ5_KInfo, kQ6_KInfo,  kIq4NlInfo,   kIq4XsInfo, kMxfp4Info};
 
 constexpr bool in_order() {
   for (std::size_t i = 0; i < kRegistry.size(); ++i) {

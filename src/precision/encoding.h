@@ -26,9 +26,21 @@ enum class Encoding : std::uint8_t {
   q8_0,
   int4,
   uint8,
-  fp8_e4m3
+  fp8_e4m3,
+  q5_0,
+  q5_1,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq4_nl,
+  iq4_xs,
+  mxfp4
 };
-inline constexpr int kEncodingCount = 12;
+inline constexpr int kEncodingCount = 22;
+
+struct BlockForm;  // precision/encodings/blocks.h
 
 /// Bytes that are owned here or borrowed from a mapped file; `owner` keeps them alive.
 struct SharedBytes {
@@ -76,14 +88,15 @@ struct EncodedTensor {
 struct EncodingInfo {
   Encoding id;
   std::string_view name;   ///< "nf4", as in recipes and reports
-  int block;               ///< weights that share a scale; 0 = a whole row; 1 = none
+  int block;               ///< weights of a block; 0 = a whole row; 1 = none
   double bits_per_weight;  ///< with scales; without a row's single scale
   bool quantized;          ///< false for f32, f16, bf16
   bool row_aligned;        ///< blocks never cross a row
   /// Bytes of `codes` for rows x cols; throws bad_data where the shape does not fit the blocks or
   /// a product overflows.
   std::int64_t (*code_bytes)(std::int64_t rows, std::int64_t cols);
-  /// Reference encoder from row-major f32; nullptr where we only read the encoding.
+  /// Reference encoder from row-major f32; nullptr, as encode_range, where we only read the
+  /// encoding.
   EncodedTensor (*encode)(std::span<const float> values, std::int64_t rows, std::int64_t cols);
   /// Reference decoder of row r into out[cols].
   void (*decode_row)(const EncodedTensor& tensor, std::int64_t r, std::span<float> out);
@@ -95,6 +108,8 @@ struct EncodingInfo {
                        std::span<std::byte> codes, std::span<float> scales);
   /// How many f32 scales `scales` of an EncodedTensor has.
   std::int64_t (*scale_count)(std::int64_t rows, std::int64_t cols);
+  /// How blocks of codes are made up, where kernels read them by that alone; else nullptr.
+  const BlockForm* blocks = nullptr;
 };
 
 [[nodiscard]] const EncodingInfo& info(Encoding encoding) noexcept;

@@ -25,7 +25,7 @@ struct Known {
 /// LLM.int8()'s outlier threshold where a recipe does not say another.
 constexpr float kDefaultThreshold = 6.0F;
 
-constexpr std::array<Known, 11> kKnown = {{
+constexpr std::array<Known, 21> kKnown = {{
     {"fp32", Encoding::f32, Activation::native, DType::f32, 0.0F, false},
     {"fp16", Encoding::f16, Activation::native, DType::f16, 0.0F, false},
     {"bf16", Encoding::bf16, Activation::native, DType::bf16, 0.0F, false},
@@ -36,6 +36,16 @@ constexpr std::array<Known, 11> kKnown = {{
     {"q4_0", Encoding::q4_0, Activation::native, {}, 0.0F, true},
     {"q4_1", Encoding::q4_1, Activation::native, {}, 0.0F, true},
     {"q8_0", Encoding::q8_0, Activation::native, {}, 0.0F, true},
+    {"q5_0", Encoding::q5_0, Activation::native, {}, 0.0F, true},
+    {"q5_1", Encoding::q5_1, Activation::native, {}, 0.0F, true},
+    {"mxfp4", Encoding::mxfp4, Activation::native, {}, 0.0F, true},
+    {"q2_k", Encoding::q2_k, Activation::native, {}, 0.0F, true},
+    {"q3_k", Encoding::q3_k, Activation::native, {}, 0.0F, true},
+    {"q4_k", Encoding::q4_k, Activation::native, {}, 0.0F, true},
+    {"q5_k", Encoding::q5_k, Activation::native, {}, 0.0F, true},
+    {"q6_k", Encoding::q6_k, Activation::native, {}, 0.0F, true},
+    {"iq4_nl", Encoding::iq4_nl, Activation::native, {}, 0.0F, true},
+    {"iq4_xs", Encoding::iq4_xs, Activation::native, {}, 0.0F, true},
     {"stored", {}, Activation::native, {}, 0.0F, true},
 }};
 
@@ -48,10 +58,9 @@ constexpr std::array<std::array<std::string_view, 2>, 6> kSpellings = {{{"f32", 
                                                                         {"bfloat16", "bf16"}}};
 
 /// Names that mean something, for which there are no kernels yet.
-constexpr std::array<std::string_view, 20> kLater = {
-    "tf32", "int8-static", "mxfp4", "fp8",  "fp8_e4m3", "gptq",    "awq",
-    "int4", "nvfp4",       "q5_0",  "q5_1", "q2_k",     "q3_k",    "q4_k",
-    "q5_k", "q6_k",        "q8_k",  "q8_1", "mxfp8",    "fp8_e5m2"};
+constexpr std::array<std::string_view, 12> kLater = {"tf32", "int8-static", "fp8",   "fp8_e4m3",
+                                                     "gptq", "awq",         "int4",  "nvfp4",
+                                                     "q8_k", "q8_1",        "mxfp8", "fp8_e5m2"};
 
 std::string lower(std::string text) {
   for (char& c : text) {

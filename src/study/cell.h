@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "base/progress.h"
 #include "precision/recipe.h"
 
 namespace assay::study {
@@ -55,7 +56,8 @@ void run_cell(const Cell& cell, const RecordSink& sink);
 
 /// The cell's key: hash of everything that could change a result (design.md section 7), as 64
 /// hexadecimal digits. Errors: those of opening the model's files, data files and recipes.
-[[nodiscard]] std::string cell_key(const Cell& cell);
+/// `progress` hears of files that are hashed for the first time.
+[[nodiscard]] std::string cell_key(const Cell& cell, const base::ProgressSink& progress = {});
 
 /// Hidden subcommand `assay baseline`: loads model and recipe, writes the fidelity inputs as one
 /// record and then the raw f32 outputs, each preceded by its length, to `fd`.

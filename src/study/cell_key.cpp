@@ -26,19 +26,21 @@ Json resolved_recipe(const std::string& name, const Json& spec,
 }
 
 /// Replaces the path of a data file by what is in it.
-Json with_content(Json settings, const char* key) {
+Json with_content(Json settings, const char* key, const base::ProgressSink& progress) {
   if (settings.is_object() && settings.contains(key)) {
-    settings[key] = files::content_hash(std::filesystem::path(settings[key].get<std::string>()));
+    settings[key] =
+        files::content_hash(std::filesystem::path(settings[key].get<std::string>()), progress);
   }
   return settings;
 }
 
-Json task_identity(const Json& task, const std::optional<tensor::Device>& device) {
+Json task_identity(const Json& task, const std::optional<tensor::Device>& device,
+                   const base::ProgressSink& progress) {
   Json identity = task;
   if (task.contains("file")) {
     Json contents = Json::array();
     for (const auto& file : tasks::data_files(task.at("file").get<std::string>())) {
-      contents.push_back({file.filename().string(), files::content_hash(file)});
+      contents.push_back({file.filename().string(), files::content_hash(file, progress)});
     }
     identity["file"] = std::move(contents);
   }
@@ -52,7 +54,7 @@ Json task_identity(const Json& task, const std::optional<tensor::Device>& device
 
 }  // namespace
 
-std::string cell_key(const Cell& cell) {
+std::string cell_key(const Cell& cell, const base::ProgressSink& progress) {
   std::optional<tensor::Device> device;
   try {
     device = engine::resolve_device(cell.device);
@@ -61,15 +63,15 @@ std::string cell_key(const Cell& cell) {
     if (error.code() != ErrorCode::device_missing) throw;
   }
   Json tasks = Json::array();
-  for (const Json& task : cell.tasks) tasks.push_back(task_identity(task, device));
-  const Json identity = {{"model", files::content_hash(files::locate_model(cell.model))},
+  for (const Json& task : cell.tasks) tasks.push_back(task_identity(task, device, progress));
+  const Json identity = {{"model", files::content_hash(files::locate_model(cell.model), progress)},
                          {"recipe", resolved_recipe(cell.recipe_name, cell.recipe, device)},
                          {"device", device ? tensor::to_string(*device) : "missing " + cell.device},
                          {"cpu", kernels::cpu::cpu_features().name},
                          {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
                          {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},
                          {"fallback", cell.fallback},
-                         {"workload", with_content(cell.workload, "data")},
+                         {"workload", with_content(cell.workload, "data", progress)},
                          {"tasks", tasks},
                          {"sources", kSourceHash}};
   return base::sha256_hex(identity.dump());

@@ -75,11 +75,14 @@ std::int64_t oom_kills(const fs::path& root) {
 }
 
 std::int64_t weights_size(const std::string& model) {
-  std::error_code error;
   try {
-    const auto size = fs::file_size(files::locate_model(model).weights, error);
-    return error ? -1 : static_cast<std::int64_t>(size);
+    const files::ModelFiles files = files::locate_model(model);
+    std::uintmax_t size = fs::file_size(files.weights);
+    for (const fs::path& shard : files.shards) size += fs::file_size(shard);
+    return static_cast<std::int64_t>(size);
   } catch (const Error&) {
+    return -1;
+  } catch (const fs::filesystem_error&) {
     return -1;
   }
 }

@@ -15,6 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// What takes longer shows its progress.
+constexpr auto kQuietTime = std::chrono::seconds(2);
+
 struct KeyedCell {
   const Cell* cell;
   std::string key;
@@ -24,9 +27,14 @@ struct KeyedCell {
 
 /// A model or data file that cannot be read has no content to hash; the cell fails under a key of
 /// its own, and the others go on.
-KeyedCell keyed(const Cell& cell) {
+KeyedCell keyed(const Cell& cell, const RunEvents& events) {
+  const base::ProgressSink progress = [&, start = Clock::now()](const std::string& stage,
+                                                                double fraction) {
+    // Small files are read before anyone looks.
+    if (events.stage && Clock::now() - start > kQuietTime) events.stage(cell, stage, fraction);
+  };
   try {
-    return {&cell, cell_key(cell), {}, {}};
+    return {&cell, cell_key(cell, progress), {}, {}};
   } catch (const Error& error) {
     return {&cell, base::sha256_hex("without content: " + cell.to_json().dump()), error.what(), {}};
   }
@@ -131,7 +139,7 @@ std::vector<StoredCell> Runner::run() {
   std::vector<KeyedCell> all;
   std::vector<std::pair<Cell, std::string>> listing;
   for (const Cell& cell : study_.cells) {
-    all.push_back(keyed(cell));
+    all.push_back(keyed(cell, events_));
     listing.emplace_back(cell, all.back().key);
   }
   store_.list(study_.name, listing);

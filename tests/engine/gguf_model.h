@@ -4,6 +4,7 @@
 
 #include "engine/support.h"
 #include "engine/write_gguf.h"
+#include "precision/sample_weight.h"
 
 namespace assay::testing {
 
@@ -90,8 +91,11 @@ struct GgufModel {
       const auto as = !spec.matrix        ? precision::Encoding::f32
                       : spec.layer.lookup ? table
                                           : encoding;
+      // What has no encoder gets random blocks.
+      const auto* encode = precision::info(as).encode;
       file.tensor(gguf_name(spec.role), spec.matrix ? rows : 0,
-                  precision::info(as).encode(plain, rows, cols));
+                  encode != nullptr ? encode(plain, rows, cols)
+                                    : precision::sample_weight(as, rows, cols, 7));
       if (spec.bias.empty()) continue;
       std::vector<float> bias = values(spec.bias);
       if (permuted) bias = interleaved(bias, 1, head);

@@ -67,8 +67,9 @@ inline files::RawFile raw_file(std::string_view content, const std::string& name
 }
 
 /// A small GGUF file with every type of value, and tensors of F32 (1-d), Q4_0 (2-d), BF16 (3-d),
-/// I32 and Q4_K. Marks: "tensor_count", "kv_count", "<key>" and "<name>" where a pair or tensor
-/// begins, with ".type", ".value", ".count", ".dims", ".dim0", ".offset" behind them, and "data".
+/// I32, Q4_K and Q8_1. Marks: "tensor_count", "kv_count", "<key>" and "<name>" where a pair or
+/// tensor begins, with ".type", ".value", ".count", ".dims", ".dim0", ".offset" behind them, and
+/// "data".
 inline FileBytes sample_gguf() {
   FileBytes f;
   const auto key = [&](const std::string& name, std::uint32_t type) -> FileBytes& {
@@ -83,7 +84,7 @@ inline FileBytes sample_gguf() {
     f.mark(name + ".type").number(type).mark(name + ".offset").number(offset);
   };
   f.mark("magic").raw("GGUF").mark("version").number(std::uint32_t{3});
-  f.mark("tensor_count").number(std::uint64_t{5}).mark("kv_count").number(std::uint64_t{15});
+  f.mark("tensor_count").number(std::uint64_t{6}).mark("kv_count").number(std::uint64_t{15});
   key("general.architecture", 8).text("llama");
   key("general.alignment", 4).number(std::uint32_t{64});
   key("u8", 0).number(std::uint8_t{200});
@@ -105,11 +106,12 @@ inline FileBytes sample_gguf() {
   tensor("q.weight", {64, 2}, 2, 64);         // 4 blocks of 18
   tensor("cube.weight", {2, 3, 4}, 30, 192);  // 48 bytes
   tensor("ids.tensor", {2}, 26, 256);
-  tensor("k.weight", {256, 1}, 12, 320);
+  tensor("s.weight", {32, 1}, 9, 320);
+  tensor("k.weight", {256, 1}, 12, 384);
   f.pad(64).mark("data");
   const std::size_t begin = f.data().size();
   for (const float v : {1.0F, -2.0F, 3.0F}) f.number(v);
-  while (f.data().size() < begin + 320 + 144) f.number(static_cast<std::uint8_t>(f.data().size()));
+  while (f.data().size() < begin + 384 + 144) f.number(static_cast<std::uint8_t>(f.data().size()));
   return f;
 }
 

@@ -41,7 +41,7 @@ TEST(Gguf, ReadsEveryTypeOfValue) {
 TEST(Gguf, ReadsTensorsWithReversedShapes) {
   const FileBytes bytes = sample_gguf();
   const TensorFile file = parse(bytes);
-  ASSERT_EQ(file.tensors().size(), 5U);
+  ASSERT_EQ(file.tensors().size(), 6U);
   EXPECT_EQ(file.tensors()[0].name, "norm.weight");  // in the file's order
 
   const StoredTensor* q = file.find("q.weight");
@@ -81,8 +81,8 @@ TEST(Gguf, EncodedBorrowsMatrices) {
 
 TEST(Gguf, WhatCannotBeDecodedSaysSo) {
   const TensorFile file = parse(sample_gguf());
-  expect_error(ErrorCode::bad_data, {"m.gguf: field 'k.weight'", "is Q4_K"},
-               [&] { (void)file.encoded(*file.find("k.weight")); });
+  expect_error(ErrorCode::bad_data, {"m.gguf: field 's.weight'", "is Q8_1"},
+               [&] { (void)file.encoded(*file.find("s.weight")); });
   expect_error(ErrorCode::bad_data, {"m.gguf: field 'ids.tensor'", "is I32"},
                [&] { (void)file.encoded(*file.find("ids.tensor")); });
 }
@@ -177,7 +177,7 @@ std::vector<Malformed> malformed() {
        "offset 65 is no multiple of the alignment 64"},
       {"offset_wraps", patch("q.weight.offset", kHuge - 63), "q.weight", "q.weight.offset",
        "overflows"},
-      {"offset_beyond", patch("k.weight.offset", u64{384}), "k.weight", "k.weight",
+      {"offset_beyond", patch("k.weight.offset", u64{448}), "k.weight", "k.weight",
        "reach beyond the end of the file"},
       {"overlap", patch("q.weight.offset", u64{0}), "q.weight", "q.weight",
        "overlaps 'norm.weight'"},

@@ -54,8 +54,9 @@ RC_GTEST_PROP(EncodingProperty, WhatIsDecodedStaysWithinTheWeightsOwnRange, ()) 
   const EncodedTensor encoded = weight.encoding.encode(weight.values, weight.rows, weight.cols);
   float largest = 0.0F;
   for (const float v : weight.values) largest = std::max(largest, std::abs(v));
-  // 16-bit scales and values round; a scale from the largest value's sign reaches one step further.
-  const float limit = largest * (weight.encoding.quantized ? 1.15F : 1.01F) + 1e-6F;
+  // 16-bit scales and values round; a scale from the largest value's sign reaches one step further,
+  // and the largest step of mxfp4 is from 4 to 6: 5 and a little becomes 6.
+  const float limit = largest * (weight.encoding.quantized ? 1.2F : 1.01F) + 1e-6F;
   for (const float v : decode(encoded)) RC_ASSERT(std::abs(v) <= limit);
 }
 
@@ -92,8 +93,8 @@ RC_GTEST_PROP(EncodingProperty, SignsSurvive, ()) {
   const std::vector<float> decoded =
       decode(weight.encoding.encode(weight.values, weight.rows, weight.cols));
   for (std::size_t i = 0; i < decoded.size(); ++i) {
-    // An offset (q4_1) may move a small value across zero by half a step.
-    if (weight.encoding.name == "q4_1") continue;
+    // An offset may move a small value across zero by half a step.
+    if (weight.encoding.name == "q4_1" || weight.encoding.name == "q5_1") continue;
     RC_ASSERT(decoded[i] * weight.values[i] >= 0.0F);
   }
 }

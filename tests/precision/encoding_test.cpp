@@ -9,6 +9,8 @@
 #include "base/hash.h"
 #include "precision/constants.h"
 #include "precision/golden.h"
+#include "precision/mxfp4.h"
+#include "precision/sample_weight.h"
 
 namespace assay::precision {
 namespace {
@@ -196,9 +198,10 @@ TEST(Int8, RoundsToFp16First) {
   EXPECT_EQ(code_bytes(tensor), (std::vector<std::uint8_t>{127, 256 - 64}));
 }
 
-TEST(Gguf, CodesAndValuesEqualTheGgufPackage) {
+/// Cases of a golden file; how many of them are encoded.
+int check_gguf(const std::string& file) {
   int encoded = 0;
-  for (const Json& json : golden_cases("gguf.json", "cases")) {
+  for (const Json& json : golden_cases(file, "cases")) {
     SCOPED_TRACE(json.at("encoding").get<std::string>() + " " + json.at("name").get<std::string>());
     const Case c(json);
     const auto expected = unhex<std::uint8_t>(json.at("codes"));
@@ -211,20 +214,63 @@ TEST(Gguf, CodesAndValuesEqualTheGgufPackage) {
     std::vector<std::uint8_t> shifted(1);
     shifted.insert(shifted.end(), expected.begin(), expected.end());
     stored.codes.bytes = std::as_bytes(std::span(shifted)).subspan(1);
-    ASSERT_EQ(c.encoding.code_bytes(c.rows, c.cols),
+    EXPECT_EQ(c.encoding.code_bytes(c.rows, c.cols),
               static_cast<std::int64_t>(stored.codes.bytes.size()));
     EXPECT_EQ(bits(decode(stored)), bits(unhex<float>(json.at("decoded"))));
   }
-  EXPECT_EQ(encoded, 6);
+  return encoded;
+}
+
+TEST(Gguf, CodesAndValuesEqualTheGgufPackage) {
+  EXPECT_EQ(check_gguf("gguf.json"), 6);
+  EXPECT_EQ(check_gguf("blocks.json"), 6);
+}
+
+TEST(Mxfp4, PairsAndScalesGiveTheValuesOfTransformers) {
+  const Json pairs = golden_cases("blocks.json", "pairs");
+  const auto blocks = unhex<std::uint8_t>(pairs.at("blocks"));
+  const auto scales = unhex<std::uint8_t>(pairs.at("scales"));
+  const auto expected = unhex<float>(pairs.at("decoded"));
+  const std::int64_t experts = pairs.at("experts");
+  const std::int64_t rows = pairs.at("rows");
+  const std::int64_t cols = pairs.at("cols");
+  const auto part = [&](const auto& all, std::int64_t e) {
+    const std::size_t size = all.size() / static_cast<std::size_t>(experts);
+    return std::span(all).subspan(static_cast<std::size_t>(e) * size, size);
+  };
+  for (std::int64_t e = 0; e < experts; ++e) {
+    const EncodedTensor tensor = mxfp4_from_pairs(std::as_bytes(part(blocks, e)),
+                                                  std::as_bytes(part(scales, e)), rows, cols);
+    const std::vector<float> values = decode(tensor);
+    // By value: the package has a negative zero.
+    EXPECT_TRUE(std::ranges::equal(values, part(expected, e))) << e;
+  }
+  EXPECT_THROW((void)mxfp4_from_pairs(std::as_bytes(std::span(blocks)),
+                                      std::as_bytes(std::span(scales)), rows, cols),
+               Error);
+  EXPECT_THROW((void)mxfp4_from_pairs({}, {}, 1, 33), Error);
+}
+
+TEST(Sample, HasTheWantedSizeInEveryEncoding) {
+  for (const EncodingInfo& row : all_encodings()) {
+    if (row.encode == nullptr && row.blocks == nullptr) continue;
+    const EncodedTensor tensor = sample_weight(row.id, 8, 512, 3);
+    EXPECT_EQ(code_bytes(tensor), code_bytes(sample_weight(row.id, 8, 512, 3))) << row.name;
+    EXPECT_NE(code_bytes(tensor), code_bytes(sample_weight(row.id, 8, 512, 4))) << row.name;
+    double squares = 0.0;
+    for (const float v : decode(tensor)) squares += static_cast<double>(v) * v;
+    EXPECT_NEAR(std::sqrt(squares / (8 * 512)), 0.05, 0.01) << row.name;
+  }
 }
 
 TEST(Registry, NamesAndSizes) {
   EXPECT_EQ(all_encodings().size(), static_cast<std::size_t>(kEncodingCount));
   for (const EncodingInfo& row : all_encodings()) {
     EXPECT_EQ(find_encoding(row.name), &row);
+    EXPECT_EQ(row.encode == nullptr, row.encode_range == nullptr) << row.name;
     EXPECT_EQ(info(row.id).name, row.name);
-    if (row.encode == nullptr) continue;  // only read
-    const EncodedTensor tensor = row.encode(random_weights(64 * 256, 1), 64, 256);
+    if (row.encode == nullptr && row.blocks == nullptr) continue;
+    const EncodedTensor tensor = sample_weight(row.id, 64, 256, 1);
     const double scales = row.block == 0 ? 64.0 * 4 : 0.0;
     EXPECT_EQ(static_cast<double>(tensor.bytes()), row.bits_per_weight / 8 * 64 * 256 + scales)
         << row.name;
@@ -235,12 +281,14 @@ TEST(Registry, NamesAndSizes) {
 TEST(Registry, RefusesImpossibleShapes) {
   constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max() / 2;
   for (const EncodingInfo& row : all_encodings()) {
-    EXPECT_THROW((void)row.code_bytes(-1, 32), Error) << row.name;
-    EXPECT_THROW((void)row.code_bytes(kHuge, 32), Error) << row.name;
-    EXPECT_EQ(row.code_bytes(0, 32), 0) << row.name;
+    EXPECT_THROW((void)row.code_bytes(-1, 256), Error) << row.name;
+    EXPECT_THROW((void)row.code_bytes(kHuge, 256), Error) << row.name;
+    EXPECT_EQ(row.code_bytes(0, 256), 0) << row.name;
   }
-  for (const Encoding e : {Encoding::q4_0, Encoding::q4_1, Encoding::q8_0}) {
-    EXPECT_THROW((void)info(e).code_bytes(4, 33), Error);
+  for (const EncodingInfo& row : all_encodings()) {
+    if (!row.row_aligned || row.block <= 1) continue;
+    EXPECT_THROW((void)row.code_bytes(4, row.block + 1), Error) << row.name;
+    EXPECT_THROW((void)row.code_bytes(4, row.block / 2), Error) << row.name;
   }
   EXPECT_THROW((void)info(Encoding::nf4).encode(random_weights(10, 1), 2, 6), Error);
 }
@@ -272,6 +320,9 @@ TEST(Registry, RefusesValuesTooLargeForFp16) {
   EXPECT_EQ(code_of_encoding(info(Encoding::int8), -65520.0F), ErrorCode::numeric);
   EXPECT_EQ(code_of_encoding(info(Encoding::q8_0), 1e7F), ErrorCode::numeric);
   EXPECT_EQ(code_of_encoding(info(Encoding::q4_0), -1e6F), ErrorCode::numeric);
+  EXPECT_EQ(code_of_encoding(info(Encoding::q5_0), -2e6F), ErrorCode::numeric);
+  EXPECT_EQ(code_of_encoding(info(Encoding::q5_1), 1e7F), ErrorCode::numeric);
+  EXPECT_EQ(code_of_encoding(info(Encoding::mxfp4), 3e38F), ErrorCode::internal);    // no error
   EXPECT_EQ(code_of_encoding(info(Encoding::bf16), 65520.0F), ErrorCode::internal);  // no error
 }
 

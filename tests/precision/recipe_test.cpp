@@ -42,8 +42,10 @@ Failure recipe_failure(const std::string& yaml) {
   } while (false)
 
 TEST(Precision, EveryNameParses) {
-  const std::vector<std::string> expected = {"fp32",  "fp16", "bf16", "int8", "int8-weight-only",
-                                             "nf4",   "fp4",  "q4_0", "q4_1", "q8_0",
+  const std::vector<std::string> expected = {"fp32",  "fp16", "bf16",  "int8",   "int8-weight-only",
+                                             "nf4",   "fp4",  "q4_0",  "q4_1",   "q8_0",
+                                             "q5_0",  "q5_1", "mxfp4", "q2_k",   "q3_k",
+                                             "q4_k",  "q5_k", "q6_k",  "iq4_nl", "iq4_xs",
                                              "stored"};
   EXPECT_EQ(precision_names(), expected);
   for (const std::string& name : expected) {
@@ -60,7 +62,7 @@ TEST(Precision, EveryNameParses) {
 }
 
 TEST(Precision, KnownButNotBuiltIsSaidSo) {
-  for (const char* name : {"tf32", "int8-static", "mxfp4", "fp8", "gptq", "awq", "q4_k"}) {
+  for (const char* name : {"tf32", "int8-static", "fp8", "gptq", "awq", "q8_k"}) {
     const Failure f = recipe_failure(name);
     EXPECT_EQ(f.code, ErrorCode::unsupported) << name;
     EXPECT_NE(f.text.find("not in this build yet"), std::string::npos) << f.text;

@@ -49,6 +49,10 @@ TEST(WeightsSize, IsThatOfTheFileOrUnknown) {
   const ScratchFolder folder;
   EXPECT_EQ(weights_size(folder.write("m.gguf", "12345").string()), 5);
   EXPECT_EQ(weights_size("/nowhere/m.gguf"), -1);
+  const auto part = folder.write("s-00001-of-00002.gguf", "123");
+  EXPECT_EQ(weights_size(part.string()), -1) << "a part is missing";
+  folder.write("s-00002-of-00002.gguf", "4567");
+  EXPECT_EQ(weights_size(part.string()), 7) << "of all parts";
 }
 
 }  // namespace

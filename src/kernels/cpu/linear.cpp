@@ -7,6 +7,7 @@
 #include "kernels/cpu/linear/layout.h"
 #include "kernels/cpu/linear/pack.h"
 #include "precision/constants.h"
+#include "precision/encodings/block_forms.h"
 
 // The table of linear kernels. A row's run() comes from the translation unit that was compiled for
 // its instruction set, found by identity; everything else here is ordinary code.
@@ -17,22 +18,12 @@ namespace {
 constexpr std::int64_t kMostIntegerDepth = 65536;
 
 /// Weights whose blocks are parts of rows, so that k is a multiple of the block.
-constexpr std::int64_t required_multiple(Encoding encoding, Isa isa) {
-  switch (encoding) {
-    case Encoding::q4_0:
-    case Encoding::q4_1:
-    case Encoding::q8_0:
-      return precision::kGgufBlock;
-    case Encoding::int4:
-    case Encoding::uint8:
-      return kGroupUnit;
-    case Encoding::nf4:
-    case Encoding::fp4:
-      // Elsewhere blocks that cross rows are decoded one by one.
-      return isa >= Isa::avx512_vnni_bf16 ? precision::kFourBitBlock : 1;
-    default:
-      return 1;
-  }
+std::int64_t required_multiple(Encoding encoding, Isa isa) {
+  if (encoding == Encoding::int4 || encoding == Encoding::uint8) return kGroupUnit;
+  const precision::EncodingInfo& info = precision::info(encoding);
+  if (info.block <= 1) return 1;
+  // Elsewhere blocks that cross rows are decoded one by one.
+  return info.row_aligned || isa >= Isa::avx512_vnni_bf16 ? info.block : 1;
 }
 
 bool refuse(std::string* why, std::string reason) {
@@ -133,8 +124,12 @@ class Table {
   /// Adds the kernel if this build has it for the instruction set.
   template <Encoding E, Activation A, DType C, Isa I>
   void add() {
+    add_from<E, A, C, I>(compiled(A, I));
+  }
+  template <Encoding E, Activation A, DType C, Isa I>
+  void add_from(std::span<const CompiledLinear> there) {
     constexpr KernelIdentity kIdentity = linear_identity<E, A, C, I>();
-    for (const CompiledLinear& kernel : compiled(A, I)) {
+    for (const CompiledLinear& kernel : there) {
       if (kernel.identity != kIdentity) continue;
       rows_.push_back({kIdentity, lookup_identity<E>(), supports<E, A, C, I>, packer(E), kernel.run,
                        lookup<E>});
@@ -161,6 +156,17 @@ class Table {
     add_every_compute<Encoding::int4, I>();
     add_every_compute<Encoding::uint8, I>();
     add_every_compute<Encoding::fp8_e4m3, I>();
+    add_blocks<I>(std::make_index_sequence<precision::kBlockForms.size()>());
+  }
+  template <Isa I, std::size_t... Form>
+  void add_blocks(std::index_sequence<Form...>) {
+    (add_block<precision::kBlockForms[Form].encoding, I>(), ...);
+  }
+  template <Encoding E, Isa I>
+  void add_block() {
+    add_from<E, Activation::native, DType::f32, I>(block_kernels(I));
+    add_from<E, Activation::native, DType::f16, I>(block_kernels(I));
+    add_from<E, Activation::native, DType::bf16, I>(block_kernels(I));
   }
   [[nodiscard]] std::vector<LinearKernel> take() { return std::move(rows_); }
 

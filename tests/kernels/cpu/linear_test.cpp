@@ -9,6 +9,7 @@
 
 #include "kernels/cpu/linear/identity.h"
 #include "linear_testing.h"
+#include "precision/encodings/block_forms.h"
 
 // Kernels on activations of the compute type, against products in double of the same operands.
 namespace assay::kernels::cpu {
@@ -108,10 +109,11 @@ TEST(Linear, DeepAndWide) {
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
     const Encoding encoding = kernel->identity.encoding;
     if (!testing::encodes(encoding)) continue;
-    const auto weight = testing::random_weight(encoding, 70, 1216, 3);
+    const std::int64_t k = testing::fitting_depth(encoding, 1216);
+    const auto weight = testing::random_weight(encoding, 70, k, 3);
     const PackedWeight packed = testing::pack(*kernel, weight);
     for (const std::int64_t m : {1, 4, 61}) {
-      check(*kernel, weight, packed, {.m = m}, testing::random_values(m * 1216, 4));
+      check(*kernel, weight, packed, {.m = m}, testing::random_values(m * k, 4));
       if (HasFatalFailure()) return;
     }
   }
@@ -226,7 +228,7 @@ TEST(Linear, Fp32IsOneAscendingSum) {
 TEST(Linear, ZerosExtremesAndDenormals) {
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
     const Encoding encoding = kernel->identity.encoding;
-    if (!testing::encodes(encoding)) continue;
+    if (precision::info(encoding).encode == nullptr) continue;
     Values values = testing::random_values(34 * 64, 51);
     for (std::int64_t i = 0; i < 64; ++i) {
       values[5 * 64 + i] = 0.0F;                            // a row of zeros
@@ -250,13 +252,14 @@ TEST(Linear, NotANumberStaysVisible) {
                        std::bit_cast<float>(0x7fffffffU)};
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
     if (!testing::encodes(kernel->identity.encoding)) continue;
-    const auto weight = testing::random_weight(kernel->identity.encoding, 35, 64, 61);
+    const std::int64_t k = testing::fitting_depth(kernel->identity.encoding, 64);
+    const auto weight = testing::random_weight(kernel->identity.encoding, 35, k, 61);
     const PackedWeight packed = testing::pack(*kernel, weight);
     for (const float value : bad) {
       for (const DType y_type : {DType::f32, DType::bf16, DType::f16}) {
         for (const std::int64_t m : {1, 5}) {
-          Values x = testing::random_values(m * 64, 62);
-          x[(m - 1) * 64 + 63] = value;
+          Values x = testing::random_values(m * k, 62);
+          x[m * k - 1] = value;
           const Values y = testing::call(*kernel, packed, x, {.m = m, .y_type = y_type}).y;
           for (std::size_t i = 0; i < y.size(); ++i) {
             const bool last = i >= static_cast<std::size_t>((m - 1) * 35);
@@ -272,7 +275,8 @@ TEST(Linear, PackingFindsBadWeights) {
   for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
     const Encoding encoding = kernel->identity.encoding;
     if (!testing::encodes(encoding)) continue;
-    auto weight = testing::random_weight(encoding, 40, 64, 71);
+    const auto* blocks = precision::info(encoding).blocks;
+    auto weight = testing::random_weight(encoding, 40, testing::fitting_depth(encoding, 64), 71);
     const auto size = weight.codes.bytes.size();
     tensor::Buffer codes(size);
     std::copy(weight.codes.bytes.begin(), weight.codes.bytes.end(), codes.data());
@@ -280,7 +284,8 @@ TEST(Linear, PackingFindsBadWeights) {
       weight.scales[1] = std::numeric_limits<float>::infinity();
     } else {
       // The first number of row 33: a value or a block's f16 scale. All ones is NaN in each type.
-      const std::size_t at = size / 40 * 33;
+      const std::size_t first = size / 40 * 33;
+      const std::size_t at = first + (blocks == nullptr ? 0 : blocks->number_at);
       for (std::size_t i = 0; i < (encoding == Encoding::f32 ? 4 : 2); ++i) {
         codes.data()[at + i] = std::byte{0xff};
       }
@@ -292,6 +297,34 @@ TEST(Linear, PackingFindsBadWeights) {
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::numeric) << error.what();
     }
+  }
+}
+
+/// The largest exponents: finite with small codes only.
+TEST(Linear, PackingFindsExponentsBeyondF32) {
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    if (kernel->identity.encoding != Encoding::mxfp4) continue;
+    const auto packs = [&](unsigned exponent, unsigned code) {
+      tensor::Buffer codes(17);
+      for (std::size_t i = 0; i < 17; ++i) codes.data()[i] = std::byte{0};
+      codes.data()[0] = static_cast<std::byte>(exponent);
+      codes.data()[5] = static_cast<std::byte>(code << 4U);
+      try {
+        (void)testing::pack(
+            *kernel, {Encoding::mxfp4, 1, 32, precision::share(std::move(codes)), {}, nullptr});
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::numeric);
+        return false;
+      }
+      return true;
+    };
+    EXPECT_TRUE(packs(252, 7));   // 6 * 2^125
+    EXPECT_TRUE(packs(253, 5));   // 3 * 2^126
+    EXPECT_FALSE(packs(253, 6));  // 4 * 2^126
+    EXPECT_FALSE(packs(253, 15));
+    EXPECT_TRUE(packs(254, 3));  // 1.5 * 2^127
+    EXPECT_FALSE(packs(254, 4));
+    EXPECT_FALSE(packs(255, 0));
   }
 }
 
@@ -344,7 +377,7 @@ TEST(LinearTable, EveryProblemHasAKernelOnEveryInstructionSet) {
         const bool own = info.quantized || info.name == (compute == DType::f32   ? "f32"
                                                          : compute == DType::f16 ? "f16"
                                                                                  : "bf16");
-        const LinearProblem problem{.encoding = info.id, .compute = compute, .n = 5, .k = 64};
+        const LinearProblem problem{.encoding = info.id, .compute = compute, .n = 5, .k = 256};
         int found = 0;
         for (const LinearKernel& kernel : linear_kernels()) {
           if (kernel.identity.path == name_of(isa)) found += kernel.supports(problem, all, nullptr);
@@ -380,20 +413,29 @@ TEST(LinearTable, RefusalsSayWhy) {
                .activation = kernel.identity.activation,
                .compute = kernel.identity.compute,
                .n = 4,
-               .k = 64};
+               .k = 256};
     EXPECT_FALSE(kernel.supports(problem, bare, &why));
     EXPECT_NE(why.find("needs instruction set avx2"), std::string::npos) << why;
   }
 }
 
+/// What packing adds: group scales of 6 bits become bytes.
+std::int64_t widened_scales(Encoding e, std::int64_t elements) {
+  if (e == Encoding::q3_k || e == Encoding::q4_k || e == Encoding::q5_k) return elements / 64;
+  return e == Encoding::iq4_xs ? elements / 128 : 0;
+}
+
 /// A full panel of whole blocks costs what is stored; scales of a second quantization stay codes.
 TEST(LinearTable, BytesAreThoseHeld) {
   for (const LinearKernel& kernel : linear_kernels()) {
-    if (!testing::encodes(kernel.identity.encoding)) continue;
+    const Encoding encoding = kernel.identity.encoding;
+    if (!testing::encodes(encoding)) continue;
     for (const bool nested : {false, true}) {
-      if (nested && !testing::is_four_bit(kernel.identity.encoding)) continue;
-      const auto weight = testing::random_weight(kernel.identity.encoding, 64, 256, 91, nested);
-      EXPECT_EQ(testing::pack(kernel, weight).bytes(), weight.bytes()) << kernel.identity.kernel;
+      if (nested && !testing::is_four_bit(encoding)) continue;
+      const auto weight = testing::random_weight(encoding, 64, 256, 91, nested);
+      EXPECT_EQ(testing::pack(kernel, weight).bytes(),
+                weight.bytes() + widened_scales(encoding, 64 * 256))
+          << kernel.identity.kernel;
     }
   }
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/cpu/linear.h"
+#include "precision/sample_weight.h"
 
 // What the tests of linear kernels share: weights, calls and references in double.
 namespace assay::kernels::cpu::testing {
@@ -30,7 +31,10 @@ inline Values random_values(std::int64_t count, unsigned seed, float scale = 1.0
 }
 
 /// The others have tests of their own, on random codes (linear_grouped_test.cpp).
-inline bool encodes(Encoding encoding) { return precision::info(encoding).encode != nullptr; }
+inline bool encodes(Encoding encoding) {
+  const precision::EncodingInfo& info = precision::info(encoding);
+  return info.encode != nullptr || info.blocks != nullptr;
+}
 
 inline EncodedTensor encode(Encoding encoding, const Values& values, std::int64_t n, std::int64_t k,
                             bool double_quant = false) {
@@ -41,6 +45,9 @@ inline EncodedTensor encode(Encoding encoding, const Values& values, std::int64_
 
 inline EncodedTensor random_weight(Encoding encoding, std::int64_t n, std::int64_t k, unsigned seed,
                                    bool double_quant = false) {
+  if (precision::info(encoding).encode == nullptr) {
+    return precision::sample_weight(encoding, n, k, seed);
+  }
   return encode(encoding, random_values(n * k, seed, 0.3F), n, k, double_quant);
 }
 

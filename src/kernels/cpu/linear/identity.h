@@ -17,8 +17,9 @@ using tensor::DType;
 
 /// As name_of() has them, for use in constants; a test compares the two.
 inline constexpr std::array<std::string_view, precision::kEncodingCount> kEncodingNames = {
-    "f32",  "f16",  "bf16", "int8", "nf4",   "fp4",
-    "q4_0", "q4_1", "q8_0", "int4", "uint8", "fp8_e4m3"};
+    "f32",  "f16",  "bf16",  "int8",     "nf4",    "fp4",  "q4_0", "q4_1",
+    "q8_0", "int4", "uint8", "fp8_e4m3", "q5_0",   "q5_1", "q2_k", "q3_k",
+    "q4_k", "q5_k", "q6_k",  "iq4_nl",   "iq4_xs", "mxfp4"};
 inline constexpr std::array<std::string_view, 5> kIsaNames = {"portable", "avx2", "avx512",
                                                               "avx512_vnni_bf16", "amx"};
 
@@ -71,5 +72,8 @@ struct CompiledLinear {
 [[nodiscard]] std::span<const CompiledLinear> native_kernels(Isa isa);
 [[nodiscard]] std::span<const CompiledLinear> int8_kernels(Isa isa);
 [[nodiscard]] std::span<const CompiledLinear> vnni_kernels();
+/// Those of precision::kBlockForms, for any instruction set.
+[[nodiscard]] std::span<const CompiledLinear> block_kernels(Isa isa);
+[[nodiscard]] std::span<const CompiledLinear> vnni_block_kernels();
 
 }  // namespace assay::kernels::cpu

@@ -1,6 +1,7 @@
 #include <array>
 #include <vector>
 
+#include "kernels/cpu/linear/block_scales.h"
 #include "kernels/cpu/linear/layout.h"
 #include "kernels/cpu/linear/pack.h"
 #include "kernels/cpu/linear/scales.h"
@@ -117,6 +118,69 @@ void lookup_rows(const PackedWeight& weight, std::span<const std::int32_t> ids,
   }
 }
 
+/// Code i of a column cut into planes.
+std::uint8_t plane_code(const Column& c, int bits, std::int64_t i) {
+  const auto* words = reinterpret_cast<const std::uint32_t*>(c.codes);
+  const std::int64_t unit = i / kPlaneUnit * bits;
+  const std::int64_t depth = i % kPlaneUnit;
+  const auto part = [&](std::int64_t first, std::int64_t width) {
+    const std::uint32_t word = words[(unit + first + depth * width / 32) * kPanel + c.column];
+    return word >> (depth * width % 32) & ((1U << width) - 1U);
+  };
+  const int low = bits >= 4 ? 4 : 2;
+  const std::uint32_t high = bits > low ? part(low, bits - low) : 0;
+  return static_cast<std::uint8_t>(part(0, low) | high << low);
+}
+
+/// The stored block's scales back from the panel.
+void read_block_scales(const Column& c, const BlockScaleLayout& layout, std::int64_t b,
+                       precision::BlockCodes& block) {
+  const std::byte* scales = c.weight.scales.data() + c.panel * layout.bytes();
+  const auto* numbers = reinterpret_cast<const std::uint16_t*>(scales);
+  for (std::int64_t i = 0; i < layout.number_rows; ++i) {
+    block.numbers[static_cast<std::size_t>(i)] =
+        numbers[(b * layout.number_rows + i) * kPanel + c.column];
+  }
+  const std::byte* bytes =
+      scales + layout.number_bytes() + b * layout.byte_rows * kPanel + c.column;
+  if (layout.number_rows == 0) block.exponent = static_cast<std::uint8_t>(*bytes);
+  if (!layout.form.has_groups()) return;
+  for (std::size_t g = 0; g < static_cast<std::size_t>(layout.form.groups()); ++g) {
+    if (layout.nibbles) {
+      const auto both = static_cast<std::uint8_t>(bytes[static_cast<std::int64_t>(g) * kPanel]);
+      block.scales[g] = static_cast<std::int8_t>(both & 0xfU);
+      block.minima[g] = static_cast<std::int8_t>(both >> 4U);
+      continue;
+    }
+    const std::byte* row = bytes + static_cast<std::int64_t>(g) * layout.parts * kPanel;
+    block.scales[g] = static_cast<std::int8_t>(*row);
+    if (layout.parts == 2) block.minima[g] = static_cast<std::int8_t>(row[kPanel]);
+  }
+}
+
+void lookup_blocks(const PackedWeight& weight, std::span<const std::int32_t> ids,
+                   tensor::MatrixView y) {
+  const precision::BlockForm& form = *precision::info(weight.rest.encoding).blocks;
+  const BlockScaleLayout layout(form, weight.k);
+  const std::int64_t bytes = panel_bytes(weight.rest.encoding, weight.k);
+  std::vector<float> row(static_cast<std::size_t>(weight.k));
+  precision::BlockCodes block;
+  for (std::size_t r = 0; r < ids.size(); ++r) {
+    const std::int64_t panel = ids[r] / kPanel;
+    const Column column{weight, weight.codes.data() + panel * bytes, panel, ids[r] % kPanel};
+    for (std::int64_t i = 0; i < weight.k; i += form.group) {
+      if (i % form.block == 0) read_block_scales(column, layout, i / form.block, block);
+      const auto s = group_scale(form, block, static_cast<int>(i % form.block / form.group));
+      for (std::int64_t j = i; j < i + form.group; ++j) {
+        const float value = code_value(form, plane_code(column, form.bits, j)) * s.scale;
+        row[static_cast<std::size_t>(j)] = form.has_minima() ? value + s.minimum : value;
+      }
+    }
+    tensor::store_row(y, static_cast<std::int64_t>(r), row);
+  }
+}
+
+/// Those with EncodingInfo::blocks have lookup_blocks.
 constexpr std::array<LookupRows, precision::kEncodingCount> kReaders = {
     lookup_rows<read_f32>,  lookup_rows<read_f16>,   lookup_rows<read_bf16>,
     lookup_rows<read_int8>, lookup_rows<read_nf4>,   lookup_rows<read_fp4>,
@@ -126,6 +190,7 @@ constexpr std::array<LookupRows, precision::kEncodingCount> kReaders = {
 }  // namespace
 
 LookupRows row_reader(Encoding encoding) noexcept {
+  if (precision::info(encoding).blocks != nullptr) return lookup_blocks;
   return kReaders[static_cast<std::size_t>(encoding)];
 }
 

@@ -98,7 +98,7 @@ struct ScratchPlan {
   ScratchPlan(const LinearCall& call, const NativeOps& ops, std::int64_t group_rows,
               std::int64_t depth)
       : acc(std::min(group_rows, call.x.rows) * kPanel),
-        scales(ops.source == source_codes ? 0 : round_up(2 * call.weight.k + 2 * kPanel, 16)),
+        scales(ops.source == source_codes ? 0 : round_up(4 * call.weight.k + 2 * kPanel, 16)),
         panel(ops.decode == nullptr
                   ? 0
                   : depth * kPanel * static_cast<std::int64_t>(tensor::size_of(ops.operand))) {}

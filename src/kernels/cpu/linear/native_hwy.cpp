@@ -8,37 +8,12 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "kernels/cpu/linear/decode-inl.h"
+#include "kernels/cpu/linear/native_ops-inl.h"
 
 // Linear layers on activations of the compute type: portable, AVX2, AVX-512.
 HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::cpu {
 namespace HWY_NAMESPACE {
-
-/// Packed as f32: nothing to decode.
-constexpr NativeOps kF32Ops = {.compute = DType::f32,
-                               .operand = DType::f32,
-                               .unit = kFloatUnit,
-                               .load_row = load_row_f32,
-                               .multiply = multiply_f32,
-                               .finish = finish_rows,
-                               .half_to_float = half_to_float,
-                               .source = source_codes,
-                               .decode = nullptr,
-                               .single = nullptr,
-                               .decode_flat = nullptr,
-                               .column_factor = 0.0F};
-
-template <class Visitor>
-consteval NativeOps decoding(DType compute, std::int64_t unit, decltype(NativeOps::source) source) {
-  NativeOps ops = kF32Ops;
-  ops.compute = compute;
-  ops.unit = unit;
-  ops.source = source;
-  ops.decode = decode_panel<Visitor>;
-  ops.single = single_row<Visitor>;
-  return ops;
-}
 
 template <Encoding E, DType C>
 consteval NativeOps make_ops() {

@@ -5,8 +5,9 @@
 #include <cstring>
 #include <utility>
 
-#include "kernels/cpu/linear/layout.h"
+#include "kernels/cpu/linear/pack_panels.h"
 #include "precision/constants.h"
+#include "precision/encodings/blocks.h"
 
 namespace assay::kernels::cpu {
 namespace {
@@ -14,15 +15,7 @@ namespace {
 using precision::EncodedTensor;
 using precision::Encoding;
 
-template <typename T>
-T load(const std::byte* from) {  // a mapped file promises no alignment
-  T value;
-  std::memcpy(&value, from, sizeof(T));
-  return value;
-}
-
 bool finite_bits(std::uint32_t bits) { return (bits & 0x7f800000U) != 0x7f800000U; }
-bool finite_half(std::uint16_t bits) { return (bits & 0x7c00U) != 0x7c00U; }
 bool finite_bf16(std::uint16_t bits) { return (bits & 0x7f80U) != 0x7f80U; }
 
 [[noreturn]] void fail_not_finite(std::int64_t row, std::int64_t column) {
@@ -35,52 +28,6 @@ void require_finite(std::span<const float> scales) {
   });
   if (bad == scales.end()) return;
   fail(ErrorCode::numeric, "scale {} of the weight is NaN or infinite", bad - scales.begin());
-}
-
-void require_codes(const EncodedTensor& weight) {
-  const std::int64_t bytes = precision::info(weight.encoding).code_bytes(weight.rows, weight.cols);
-  if (static_cast<std::int64_t>(weight.codes.bytes.size()) >= bytes) return;
-  fail(ErrorCode::internal, "a {} weight of {} x {} has {} bytes of codes in place of {}",
-       precision::name_of(weight.encoding), weight.rows, weight.cols, weight.codes.bytes.size(),
-       bytes);
-}
-
-/// Where a panel's columns come from and go to.
-struct PanelJob {
-  std::int64_t row0;     ///< first row of the weight
-  std::int64_t columns;  ///< rows that exist, at most kPanel
-  std::int64_t k;
-  std::byte* codes;
-  std::byte* scales;  ///< of this panel; may be nullptr
-};
-
-/// Allocates a packed weight and calls fill(job) for every panel, in parallel. Panels that are not
-/// full, or deeper than k, start as zeros.
-template <typename Fill>
-PackedWeight pack_panels(const EncodedTensor& weight, std::int64_t panel_scale_bytes,
-                         base::ThreadPool& pool, const Fill& fill) {
-  require_codes(weight);
-  const std::int64_t panels = panel_count(weight.rows);
-  const std::int64_t bytes = panel_bytes(weight.encoding, weight.cols);
-  PackedWeight packed;
-  packed.n = weight.rows;
-  packed.k = weight.cols;
-  packed.codes = tensor::Buffer(static_cast<std::size_t>(panels * bytes));
-  packed.scales = tensor::Buffer(static_cast<std::size_t>(panels * panel_scale_bytes));
-  packed.rest.encoding = weight.encoding;
-  packed.rest.rows = weight.rows;
-  packed.rest.cols = weight.cols;
-  packed.rest.nested = weight.nested;
-  pool.parallel_for(panels, [&](int, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t p = begin; p < end; ++p) {
-      PanelJob job{p * kPanel, std::min(kPanel, weight.rows - p * kPanel), weight.cols,
-                   packed.codes.data() + p * bytes, packed.scales.data() + p * panel_scale_bytes};
-      std::memset(job.codes, 0, static_cast<std::size_t>(bytes));
-      std::fill_n(job.scales, panel_scale_bytes, std::byte{0});
-      fill(job);
-    }
-  });
-  return packed;
 }
 
 /// Values of type T, in units of `Unit` depths; finite(bits) is the scan.
@@ -96,14 +43,14 @@ PackedWeight pack_values(const EncodedTensor& weight, base::ThreadPool& pool,
                                 (job.row0 + c) * job.k * static_cast<std::int64_t>(sizeof(T));
         bool good = true;
         for (std::int64_t i = i0; i < i1; ++i) {
-          const T bits = load<T>(from + i * static_cast<std::int64_t>(sizeof(T)));
+          const T bits = load_unaligned<T>(from + i * static_cast<std::int64_t>(sizeof(T)));
           good = good && finite(bits);
           const std::int64_t at = (i / Unit * kPanel + c) * Unit + i % Unit;
           std::memcpy(job.codes + at * static_cast<std::int64_t>(sizeof(T)), &bits, sizeof(T));
         }
         if (good) continue;
         for (std::int64_t i = i0;; ++i) {
-          if (!finite(load<T>(from + i * static_cast<std::int64_t>(sizeof(T)))))
+          if (!finite(load_unaligned<T>(from + i * static_cast<std::int64_t>(sizeof(T)))))
             fail_not_finite(job.row0 + c, i);
         }
       }
@@ -148,16 +95,6 @@ PackedWeight pack_int8(const EncodedTensor& weight, base::ThreadPool& pool) {
   });
 }
 
-/// Copies the f16 numbers at `block` of column c into place (row `part` of `parts` per block).
-void put_half(const PanelJob& job, std::int64_t c, std::int64_t row, const std::byte* from) {
-  const auto bits = load<std::uint16_t>(from);
-  if (!finite_half(bits)) {
-    fail(ErrorCode::numeric, "a block scale in row {} of the weight is NaN or infinite",
-         job.row0 + c);
-  }
-  std::memcpy(job.scales + (row * kPanel + c) * 2, &bits, 2);
-}
-
 PackedWeight pack_q8_0(const EncodedTensor& weight, base::ThreadPool& pool) {
   const std::int64_t blocks = weight.cols / precision::kGgufBlock;
   constexpr std::int64_t kBytes = 2 + precision::kGgufBlock;
@@ -166,15 +103,11 @@ PackedWeight pack_q8_0(const EncodedTensor& weight, base::ThreadPool& pool) {
     for (std::int64_t c = 0; c < job.columns; ++c) {
       const std::byte* from = weight.codes.bytes.data() + (job.row0 + c) * blocks * kBytes;
       for (std::int64_t b = 0; b < blocks; ++b, from += kBytes) {
-        put_half(job, c, b, from);
+        put_half(job, c, b, load_unaligned<std::uint16_t>(from));
         put_bytes(job, c, b * precision::kGgufBlock, from + 2, precision::kGgufBlock);
       }
     }
   });
-}
-
-void put_nibbles(const PanelJob& job, std::int64_t c, std::int64_t unit, std::uint32_t word) {
-  std::memcpy(job.codes + (unit * kPanel + c) * 4, &word, 4);
 }
 
 /// Eight codes from bytes whose low nibbles (or high ones, `shift` 4) hold them.
@@ -196,10 +129,11 @@ PackedWeight pack_gguf_four_bit(const EncodedTensor& weight, base::ThreadPool& p
     for (std::int64_t c = 0; c < job.columns; ++c) {
       const std::byte* from = weight.codes.bytes.data() + (job.row0 + c) * blocks * kBytes;
       for (std::int64_t b = 0; b < blocks; ++b, from += kBytes) {
-        for (std::int64_t i = 0; i < Numbers; ++i) put_half(job, c, b * Numbers + i, from + 2 * i);
+        for (std::int64_t i = 0; i < Numbers; ++i)
+          put_half(job, c, b * Numbers + i, load_unaligned<std::uint16_t>(from + 2 * i));
         const std::byte* codes = from + 2 * Numbers;
         for (int u = 0; u < 4; ++u) {
-          put_nibbles(job, c, b * 4 + u, gather_nibbles(codes + u % 2 * 8, u / 2 * 4));
+          put_word(job, c, b * 4 + u, gather_nibbles(codes + u % 2 * 8, u / 2 * 4));
         }
       }
     }
@@ -209,7 +143,8 @@ PackedWeight pack_gguf_four_bit(const EncodedTensor& weight, base::ThreadPool& p
 /// Eight codes of nf4 or fp4 from element `at` of the flattened tensor, fewer at the end of a row.
 std::uint32_t four_bit_word(const std::byte* codes, std::int64_t at, std::int64_t count) {
   if (at % 2 == 0 && count == kNibbleUnit) {
-    const auto pairs = load<std::uint32_t>(codes + at / 2);  // the first of a pair is the high one
+    const auto pairs =
+        load_unaligned<std::uint32_t>(codes + at / 2);  // the first of a pair is the high one
     return ((pairs & 0x0f0f0f0fU) << 4) | ((pairs >> 4) & 0x0f0f0f0fU);
   }
   std::uint32_t word = 0;
@@ -245,8 +180,7 @@ PackedWeight pack_four_bit(const EncodedTensor& weight, base::ThreadPool& pool) 
       const std::int64_t row = (job.row0 + c) * job.k;
       for (std::int64_t i = 0; i < job.k; i += kNibbleUnit) {
         const std::int64_t count = std::min(kNibbleUnit, job.k - i);
-        put_nibbles(job, c, i / kNibbleUnit,
-                    four_bit_word(weight.codes.bytes.data(), row + i, count));
+        put_word(job, c, i / kNibbleUnit, four_bit_word(weight.codes.bytes.data(), row + i, count));
       }
     }
     if (per_panel) put_block_scales(job, weight);
@@ -297,7 +231,7 @@ PackedWeight pack_grouped(const EncodedTensor& weight, std::int64_t row_bytes,
 PackedWeight pack_int4(const EncodedTensor& weight, base::ThreadPool& pool) {
   const auto put = [](const PanelJob& job, std::int64_t c, const std::byte* row) {
     for (std::int64_t i = 0; i < job.k; i += kNibbleUnit) {
-      put_nibbles(job, c, i / kNibbleUnit, load<std::uint32_t>(row + i / 2));
+      put_word(job, c, i / kNibbleUnit, load_unaligned<std::uint32_t>(row + i / 2));
     }
   };
   return pack_grouped(weight, weight.cols / 2, pool, put);
@@ -323,6 +257,7 @@ PackedWeight pack_fp8(const EncodedTensor& weight, base::ThreadPool& pool) {
   return pack_int8(weight, pool);
 }
 
+/// Those with EncodingInfo::blocks have pack_blocks.
 constexpr std::array<PackWeight, precision::kEncodingCount> kPackers = {pack_f32,
                                                                         pack_f16,
                                                                         pack_bf16,
@@ -356,10 +291,13 @@ constexpr std::array<Unit, precision::kEncodingCount> kUnits = {{{kFloatUnit, 4}
 }  // namespace
 
 PackWeight packer(Encoding encoding) noexcept {
+  if (precision::info(encoding).blocks != nullptr) return pack_blocks;
   return kPackers[static_cast<std::size_t>(encoding)];
 }
 
 std::int64_t panel_bytes(Encoding encoding, std::int64_t k) noexcept {
+  const precision::BlockForm* blocks = precision::info(encoding).blocks;
+  if (blocks != nullptr) return k * blocks->bits / 8 * kPanel;
   const Unit unit = kUnits[static_cast<std::size_t>(encoding)];
   return round_up(k, unit.depth) / unit.depth * unit.bytes * kPanel;
 }

@@ -72,7 +72,9 @@ struct NativeOps {
   void (*multiply)(const Block& block);
   void (*finish)(const Finish& finish);
   void (*half_to_float)(const std::uint16_t* in, std::int64_t count, float* out);
-  /// Points into the weight; scales that need it are decoded into `scratch` (2 k + 2 kPanel
+  /// out[c] = bytes[c] * factor[c] for a panel's columns.
+  void (*scale_bytes)(const std::int8_t* bytes, const float* factor, float* out);
+  /// Points into the weight; scales that need it are decoded into `scratch` (4 k + 2 kPanel
   /// floats).
   PanelSource (*source)(const PackedWeight& weight, std::int64_t panel, const NativeOps& ops,
                         float* scratch);
@@ -128,6 +130,7 @@ PanelSource source_q4_1(const PackedWeight&, std::int64_t, const NativeOps&, flo
 PanelSource source_q8_0(const PackedWeight&, std::int64_t, const NativeOps&, float*);
 PanelSource source_int4(const PackedWeight&, std::int64_t, const NativeOps&, float*);
 PanelSource source_uint8(const PackedWeight&, std::int64_t, const NativeOps&, float*);
+PanelSource source_blocks(const PackedWeight&, std::int64_t, const NativeOps&, float*);
 void decode_flat_nf4(const PackedWeight&, std::int64_t, std::int64_t, std::int64_t, tensor::DType,
                      float*);
 void decode_flat_fp4(const PackedWeight&, std::int64_t, std::int64_t, std::int64_t, tensor::DType,

@@ -116,6 +116,15 @@ inline void half_to_float(const std::uint16_t* in, std::int64_t count, float* ou
   for (std::int64_t i = 0; i < count; i += kLanes) store_values(load_f16(in + i), out + i);
 }
 
+inline void scale_bytes(const std::int8_t* bytes, const float* factor, float* out) {
+  const F32 d;
+  for (std::int64_t c = 0; c < kPanel; c += kLanes) {
+    const hn::Rebind<std::int8_t, F32> db;
+    const VecF value = hn::ConvertTo(d, hn::PromoteTo(I32(), hn::LoadU(db, bytes + c)));
+    store_values(hn::Mul(value, hn::LoadU(d, factor + c)), out + c);
+  }
+}
+
 template <typename T, void (*StoreVector)(VecF, T*)>
 HWY_INLINE void finish_as(const Finish& f) {
   const F32 d;

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "kernels/cpu/linear/block_scales.h"
 #include "kernels/cpu/linear/pack.h"
 #include "kernels/cpu/linear/panel_ops.h"
 #include "kernels/cpu/linear/scales.h"
@@ -83,6 +84,42 @@ PanelSource source_grouped(const PackedWeight& weight, std::int64_t panel, int o
           .block = block};
 }
 
+/// Low nibbles of a row of bytes, then the high ones.
+void split_bytes(const std::int8_t* bytes, std::int8_t* out) {
+  for (std::int64_t c = 0; c < kPanel; ++c) {
+    const auto both = static_cast<std::uint8_t>(bytes[c]);
+    out[c] = static_cast<std::int8_t>(both & 0xfU);
+    out[kPanel + c] = static_cast<std::int8_t>(both >> 4U);
+  }
+}
+
+/// Scales and minima of a panel's groups, one block of the encoding after the other.
+void expand_groups(const BlockScaleLayout& layout, const std::byte* scales, const NativeOps& ops,
+                   float* out) {
+  const auto* numbers = reinterpret_cast<const std::uint16_t*>(scales);
+  const auto* bytes = reinterpret_cast<const std::int8_t*>(scales + layout.number_bytes());
+  alignas(64) float factor[2 * kPanel];
+  alignas(64) std::int8_t pair[2 * kPanel];
+  for (std::int64_t b = 0; b < layout.blocks; ++b) {
+    ops.half_to_float(numbers, layout.number_rows * kPanel, factor);
+    numbers += layout.number_rows * kPanel;
+    if (layout.parts == 2) {
+      for (std::int64_t c = kPanel; c < 2 * kPanel; ++c) factor[c] = -factor[c];
+    }
+    for (std::int64_t row = 0; row < layout.byte_rows; ++row, bytes += kPanel) {
+      if (layout.nibbles) {
+        split_bytes(bytes, pair);
+        ops.scale_bytes(pair, factor, out);
+        ops.scale_bytes(pair + kPanel, factor + kPanel, out + kPanel);
+        out += 2 * kPanel;
+      } else {
+        ops.scale_bytes(bytes, factor + row % layout.parts * kPanel, out);
+        out += kPanel;
+      }
+    }
+  }
+}
+
 void decode_flat(const PackedWeight& weight, std::int64_t panel, std::int64_t begin,
                  std::int64_t end, const float* table, tensor::DType compute, float* out) {
   const auto* words = reinterpret_cast<const std::uint32_t*>(panel_codes(weight, panel));
@@ -152,6 +189,29 @@ PanelSource source_int4(const PackedWeight& weight, std::int64_t panel, const Na
 PanelSource source_uint8(const PackedWeight& weight, std::int64_t panel, const NativeOps&,
                          float* scratch) {
   return source_grouped(weight, panel, kByteOffset, scratch);
+}
+
+PanelSource source_blocks(const PackedWeight& weight, std::int64_t panel, const NativeOps& ops,
+                          float* scratch) {
+  const precision::BlockForm& form = *precision::info(weight.rest.encoding).blocks;
+  const BlockScaleLayout layout(form, weight.k);
+  const std::byte* scales = weight.scales.data() + panel * layout.bytes();
+  if (form.has_groups()) {
+    expand_groups(layout, scales, ops, scratch);
+  } else if (layout.number_rows > 0) {
+    ops.half_to_float(reinterpret_cast<const std::uint16_t*>(scales),
+                      layout.blocks * layout.number_rows * kPanel, scratch);
+  } else {
+    for (std::int64_t i = 0; i < layout.blocks * kPanel; ++i) {
+      scratch[i] = precision::power_of_two(static_cast<std::uint8_t>(scales[i]));
+    }
+  }
+  return {.codes = panel_codes(weight, panel),
+          .scales = scratch,
+          .minima = scratch + kPanel,
+          .scale_stride = layout.parts * kPanel,
+          .table = form.table != nullptr ? form.table->data() : nullptr,
+          .block = form.group};
 }
 
 void decode_flat_nf4(const PackedWeight& weight, std::int64_t panel, std::int64_t begin,

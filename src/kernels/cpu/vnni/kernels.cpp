@@ -1,5 +1,6 @@
 #include "kernels/cpu/linear/identity.h"
 #include "precision/constants.h"
+#include "precision/encodings/block_forms.h"
 
 #if defined(__x86_64__)
 
@@ -79,6 +80,29 @@ consteval CompiledLinear compiled() {
   return {linear_identity<E, Activation::native, DType::bf16, kIsa>(), run<E>};
 }
 
+template <std::size_t I>
+KernelIdentity run_blocks(LinearCall& call) {
+  constexpr auto kNamed = precision::kBlockForms[I];
+  static const NativeOps ops = [] {
+    const vnni::Steps steps = vnni::block_steps(I);
+    return bf16_ops(kNamed.form->bits == 4 ? kNibbleUnit : kPlaneUnit, source_blocks, steps.decode,
+                    steps.single);
+  }();
+  run_native(call, ops);
+  return linear_identity<kNamed.encoding, Activation::native, DType::bf16, kIsa>();
+}
+
+template <std::size_t... I>
+consteval auto compile_blocks(std::index_sequence<I...>) {
+  return std::array<CompiledLinear, sizeof...(I)>{
+      {{linear_identity<precision::kBlockForms[I].encoding, Activation::native, DType::bf16,
+                        kIsa>(),
+        run_blocks<I>}...}};
+}
+
+constexpr auto kBlockKernels =
+    compile_blocks(std::make_index_sequence<precision::kBlockForms.size()>());
+
 constexpr CompiledLinear kKernels[] = {
     compiled<Encoding::bf16>(),
     {linear_identity<Encoding::int8, Activation::int8_dynamic, DType::i8, kIsa>(), run_int8},
@@ -93,6 +117,7 @@ constexpr CompiledLinear kKernels[] = {
 }  // namespace
 
 std::span<const CompiledLinear> vnni_kernels() { return kKernels; }
+std::span<const CompiledLinear> vnni_block_kernels() { return kBlockKernels; }
 
 }  // namespace assay::kernels::cpu
 
@@ -100,6 +125,7 @@ std::span<const CompiledLinear> vnni_kernels() { return kKernels; }
 
 namespace assay::kernels::cpu {
 std::span<const CompiledLinear> vnni_kernels() { return {}; }
+std::span<const CompiledLinear> vnni_block_kernels() { return {}; }
 }  // namespace assay::kernels::cpu
 
 #endif

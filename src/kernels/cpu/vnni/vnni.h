@@ -35,4 +35,11 @@ void single_nibbles(const PanelSource&, const void* x, std::int64_t k, float* ac
 void decode_nibbles_minima(const PanelSource&, std::int64_t begin, std::int64_t end, void* out);
 void single_nibbles_minima(const PanelSource&, const void* x, std::int64_t k, float* acc);
 
+/// The two for codes of this form (precision::kBlockForms).
+struct Steps {
+  decltype(NativeOps::decode) decode;
+  decltype(NativeOps::single) single;
+};
+[[nodiscard]] Steps block_steps(std::size_t form);
+
 }  // namespace assay::kernels::cpu::vnni

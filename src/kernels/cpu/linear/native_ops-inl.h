@@ -1,0 +1,45 @@
+// The steps of a linear layer on activations of the compute type. Compiled once for each target.
+#if defined(ASSAY_KERNELS_CPU_LINEAR_NATIVE_OPS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef ASSAY_KERNELS_CPU_LINEAR_NATIVE_OPS_INL_H_
+#undef ASSAY_KERNELS_CPU_LINEAR_NATIVE_OPS_INL_H_
+#else
+#define ASSAY_KERNELS_CPU_LINEAR_NATIVE_OPS_INL_H_
+#endif
+
+#include "kernels/cpu/linear/decode-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace assay::kernels::cpu {
+namespace HWY_NAMESPACE {
+
+/// Packed as f32: nothing to decode.
+constexpr NativeOps kF32Ops = {.compute = DType::f32,
+                               .operand = DType::f32,
+                               .unit = kFloatUnit,
+                               .load_row = load_row_f32,
+                               .multiply = multiply_f32,
+                               .finish = finish_rows,
+                               .half_to_float = half_to_float,
+                               .scale_bytes = scale_bytes,
+                               .source = source_codes,
+                               .decode = nullptr,
+                               .single = nullptr,
+                               .decode_flat = nullptr,
+                               .column_factor = 0.0F};
+
+template <class Visitor>
+consteval NativeOps decoding(DType compute, std::int64_t unit, decltype(NativeOps::source) source) {
+  NativeOps ops = kF32Ops;
+  ops.compute = compute;
+  ops.unit = unit;
+  ops.source = source;
+  ops.decode = decode_panel<Visitor>;
+  ops.single = single_row<Visitor>;
+  return ops;
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace assay::kernels::cpu
+HWY_AFTER_NAMESPACE();
+
+#endif
