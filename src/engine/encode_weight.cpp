@@ -81,9 +81,33 @@ void slice_block_scales(const EncodedTensor& stored, std::int64_t first, std::in
   result.nested = std::move(nested);
 }
 
+/// Rows first, first + step, ... in bytes of their own; only for what has no scales beside its codes.
+EncodedTensor strided_rows(const EncodedTensor& stored, std::int64_t first, std::int64_t count,
+                           std::int64_t step) {
+  const precision::EncodingInfo& info = precision::info(stored.encoding);
+  if (!info.row_aligned || !stored.scales.empty() || first < 0 || count < 1 ||
+      first + (count - 1) * step >= stored.rows) {
+    fail(ErrorCode::internal, "{} rows from {} by {} of {} rows of {}", count, first, step,
+         stored.rows, info.name);
+  }
+  const std::size_t row_bytes = stored.codes.bytes.size() / static_cast<std::size_t>(stored.rows);
+  const std::byte* from = stored.codes.bytes.data() + static_cast<std::size_t>(first) * row_bytes;
+  tensor::Buffer codes(static_cast<std::size_t>(count) * row_bytes);
+  for (std::int64_t r = 0; r < count; ++r) {
+    std::memcpy(codes.data() + static_cast<std::size_t>(r) * row_bytes,
+                from + static_cast<std::size_t>(r * step) * row_bytes, row_bytes);
+  }
+  EncodedTensor result = stored;
+  result.rows = count;
+  result.codes = precision::share(std::move(codes));
+  return result;
+}
+
 }  // namespace
 
-EncodedTensor slice_rows(const EncodedTensor& stored, std::int64_t first, std::int64_t count) {
+EncodedTensor slice_rows(const EncodedTensor& stored, std::int64_t first, std::int64_t count,
+                         std::int64_t step) {
+  if (step != 1) return strided_rows(stored, first, count, step);
   const precision::EncodingInfo& info = precision::info(stored.encoding);
   if (first < 0 || count < 1 || first + count > stored.rows) {
     fail(ErrorCode::internal, "rows {} + {} of {} rows of {}", first, count, stored.rows,

@@ -73,23 +73,31 @@ class Loader {
     }
   }
 
-  EncodedTensor stored(const WeightSpec& spec, const std::string& tensor) const {
+  EncodedTensor stored(const WeightSpec& spec, const std::string& tensor,
+                       std::int64_t expert) const {
     EncodedTensor weight = source_.tensors().encoded(*source_.tensors().find(tensor));
+    if (spec.experts > 0) {
+      const std::int64_t rows = weight.rows / spec.experts;
+      weight = slice_rows(weight, expert * rows, rows);
+    }
     // A vector is one row in the file and has one element a row of the layer.
     if (tensor == spec.bias) {
       std::swap(weight.rows, weight.cols);
     } else if (spec.transposed) {
       weight = transposed(weight);
     }
-    if (spec.all_rows > 0) weight = slice_rows(weight, spec.first_row, spec.layer.rows);
+    if (spec.all_rows > 0) {
+      weight = slice_rows(weight, spec.first_row, spec.layer.rows, spec.row_step);
+    }
     if (spec.interleaved_rows) weight = undo_interleaving(weight, source_.config().head_dim);
     return weight;
   }
 
   /// A norm or bias in f32, rounded to the activation type.
-  std::vector<float> vector(const WeightSpec& spec, const std::string& tensor) const {
+  std::vector<float> vector(const WeightSpec& spec, const std::string& tensor,
+                            std::int64_t expert = 0) const {
     return named(tensor, [&] {
-      EncodedTensor weight = stored(spec, tensor);
+      EncodedTensor weight = stored(spec, tensor, expert);
       if (weight.rows != 1) std::swap(weight.rows, weight.cols);
       const auto rounded_as = plan_.activations == tensor::DType::f16    ? precision::Encoding::f16
                               : plan_.activations == tensor::DType::bf16 ? precision::Encoding::bf16
@@ -99,6 +107,7 @@ class Loader {
       precision::info(weight.encoding).decode_row(weight, 0, values);
       const EncodedTensor rounded = precision::info(rounded_as).encode(values, 1, weight.cols);
       precision::info(rounded_as).decode_row(rounded, 0, values);
+      for (float& value : values) value += spec.offset;
       return values;
     });
   }
@@ -148,15 +157,25 @@ class Loader {
           spec.role, ops::Linear(entry.layer.name, *other, entry.precision, kernel, context_));
       return;
     }
+    if (spec.experts == 0) return load_matrix(spec, entry, kernel, spec.role, 0);
+    // Layers of one name: the experts have one entry in the plan and one in the ledger.
+    for (std::int64_t expert = 0; expert < spec.experts; ++expert) {
+      load_matrix(spec, entry, kernel, fmt::format("{}.{}", spec.role, expert), expert);
+    }
+  }
+
+  void load_matrix(const WeightSpec& spec, const PlanEntry& entry,
+                   const kernels::cpu::LinearKernel& kernel, const std::string& role,
+                   std::int64_t expert) {
     std::vector<float> bias;
-    if (!spec.bias.empty()) bias = vector(spec, spec.bias);
+    if (!spec.bias.empty()) bias = vector(spec, spec.bias, expert);
     named(spec.stored, [&] {
       const auto problem = problem_of(entry.layer, entry.precision);
       EncodedTensor weight =
-          encode_weight(stored(spec, spec.stored), problem.encoding, context_.pool);
+          encode_weight(stored(spec, spec.stored, expert), problem.encoding, context_.pool);
       if (problem.double_quant) precision::quantize_scales(weight);
-      weights_.matrices.emplace(spec.role, ops::Linear(entry.layer.name, weight, std::move(bias),
-                                                       entry.precision, kernel, context_));
+      weights_.matrices.emplace(role, ops::Linear(entry.layer.name, weight, std::move(bias),
+                                                  entry.precision, kernel, context_));
     });
   }
 

@@ -1,12 +1,13 @@
 #include "models/config.h"
 
-#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/names.h"
 #include "models/config_limits.h"
 #include "models/config_reader.h"
 #include "models/config_rope.h"
+#include "models/config_variants.h"
 #include "models/family.h"
 
 namespace assay::models {
@@ -126,35 +127,37 @@ void read_labels(const ConfigReader& reader, ModelConfig& config) {
   }
 }
 
-/// The window of each block, for families that have one.
-void read_windows(const ConfigReader& reader, const Family& family, ModelConfig& config) {
-  if (family.window == WindowRule::none) return;
-  const bool by_layer = family.window == WindowRule::by_layer;
-  if (by_layer && !reader.flag("use_sliding_window", false)) return;
-  const std::int64_t fallback = reader.contains("sliding_window") ? 0 : family.default_window;
-  const std::int64_t window = reader.integer("sliding_window", 1, kMaxPositions, fallback);
-  if (window == 0) return;
-  config.windows.assign(static_cast<std::size_t>(config.blocks), window);
-  if (!by_layer) return;
-  const Json* types = reader.find("layer_types");
-  if (types == nullptr) {
-    const std::int64_t full = reader.integer("max_window_layers", 0, kMaxBlocks, 28);
-    std::fill_n(config.windows.begin(), std::min(full, config.blocks), 0);
-    return;
+/// Gemma's factors and caps, where the family has them.
+void read_scores(const ConfigReader& reader, const Family& family, ModelConfig& config) {
+  const ScoreKeys& keys = family.scores;
+  if (keys.query_scalar) {
+    const double scalar = reader.number("query_pre_attn_scalar", 1e-6, 1e12, keys.query_scalar);
+    config.attention_scale = static_cast<float>(1.0 / std::sqrt(scalar));
   }
-  if (!types->is_array() || std::ssize(*types) != config.blocks) {
-    reader.refuse("layer_types", fmt::format("must be a list of {} texts", config.blocks));
+  const auto cap = [&](std::string_view key, std::optional<double> absent) {
+    if (!absent || (reader.contains(key) && reader.find(key) == nullptr)) return 0.0F;
+    return static_cast<float>(reader.number(key, 0.0, 1e12, absent));
+  };
+  config.attention_soft_cap = cap("attn_logit_softcapping", keys.attention_cap);
+  config.logit_soft_cap = cap("final_logit_softcapping", keys.logit_cap);
+}
+
+void read_experts(const ConfigReader& reader, ModelConfig& config) {
+  Experts& experts = config.experts;
+  experts.count = reader.integer("num_local_experts", 1, kMaxExperts);
+  experts.used = reader.integer("num_experts_per_tok", 1, experts.count);
+  experts.alpha = static_cast<float>(reader.number("swiglu_alpha", 0.0, 1e6, 1.702));
+  experts.limit = static_cast<float>(reader.number("swiglu_limit", 1e-6, 1e30, 7.0));
+}
+
+void read_classifier(const ConfigReader& reader, ModelConfig& config) {
+  const std::string pooling = reader.text("classifier_pooling", "cls");
+  if (pooling != "cls" && pooling != "mean") {
+    reader.refuse("classifier_pooling",
+                  fmt::format("is \"{}\", which is not implemented; cls and mean are", pooling));
   }
-  for (std::size_t i = 0; i < types->size(); ++i) {
-    const Json& type = (*types)[i];
-    if (type == "full_attention") {
-      config.windows[i] = 0;
-    } else if (type != "sliding_attention") {
-      reader.refuse("layer_types", fmt::format("has {}, which is not implemented; known are "
-                                               "full_attention and sliding_attention",
-                                               ConfigReader::shown(type)));
-    }
-  }
+  config.mean_classifier = pooling == "mean";
+  read_labels(reader, config);
 }
 
 void read_special_ids(const ConfigReader& reader, ModelConfig& config) {
@@ -177,12 +180,8 @@ void read_special_ids(const ConfigReader& reader, ModelConfig& config) {
 }
 
 void refuse_variants(const ConfigReader& reader, const Family& family) {
-  for (const RefusedKey& refused : family.refused) {
-    const Json* value = reader.find(refused.key);
-    if (value == nullptr || *value == Json::parse(refused.accepted)) continue;
-    reader.refuse(refused.key, fmt::format("is {}, which is not implemented; only {} is",
-                                           ConfigReader::shown(*value), refused.accepted));
-  }
+  refuse_foreign_keys(reader, family);
+  for (const RefusedKey& refused : family.refused) refuse_other_values(reader, refused);
   if (const Json* heads = reader.find("pruned_heads"); heads != nullptr && !heads->empty()) {
     reader.refuse("pruned_heads", "is not empty, which is not implemented");
   }
@@ -199,6 +198,7 @@ void apply_family(const Family& family, ModelConfig& config) {
   config.gated_mlp = family.gated_mlp;
   config.head_activation = family.head_activation;
   config.head_norms = family.head_norms;
+  config.norm_offset = family.norm_offset;
 }
 
 void check_heads(const std::string& source, ModelConfig& config) {
@@ -221,6 +221,12 @@ void check_heads(const std::string& source, ModelConfig& config) {
          config.heads, config.head_dim, kMaxIntermediate);
   }
   config.rotary_width = config.head_dim;
+  config.attention_scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim));
+}
+
+void scale_embedding(const Family& family, ModelConfig& config) {
+  if (!family.scaled_embedding) return;
+  config.embedding_scale = static_cast<float>(std::sqrt(static_cast<double>(config.hidden)));
 }
 
 ModelConfig config_from_json(const Json& json, const std::string& source) {
@@ -235,9 +241,12 @@ ModelConfig config_from_json(const Json& json, const std::string& source) {
   config.head = architecture.head;
   read_sizes(reader, family, config);
   check_heads(source, config);
-  if (config.position == PositionKind::rope) read_rope(reader, family.partial_rotary, config);
+  if (config.position == PositionKind::rope) read_rope(reader, family.rope, config);
   read_windows(reader, family, config);
-  if (config.head == HeadKind::classifier) read_labels(reader, config);
+  read_scores(reader, family, config);
+  if (family.experts) read_experts(reader, config);
+  scale_embedding(family, config);
+  if (config.head == HeadKind::classifier) read_classifier(reader, config);
   read_special_ids(reader, config);
   return config;
 }

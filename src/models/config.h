@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,21 @@ namespace assay::models {
 enum class NormKind { rms, layer };
 enum class PositionKind { rope, learned };
 enum class HeadKind { language_model, classifier, pooled_embedding };
+
+/// How positions turn queries and keys.
+struct Rope {
+  float theta = 10000.0F;
+  std::vector<float> divisors;  ///< of the frequencies, for long contexts; empty: all 1
+  float magnitude = 1.0F;       ///< what is rotated is multiplied by it
+};
+
+/// An MLP of which a router chooses `used` of `count` for every token; count 0: one MLP for all.
+struct Experts {
+  std::int64_t count = 0;
+  std::int64_t used = 0;
+  float alpha = 0.0F;  ///< of the clamped SwiGLU, see ops::clamped_swiglu
+  float limit = 0.0F;
+};
 
 /// Everything a forward pass must know about one model, whatever file it came from. An unusual
 /// model adds a field here, not a class.
@@ -41,13 +57,21 @@ struct ModelConfig {
   bool mlp_bias = false;
   bool head_norms = false;  ///< each head of query and key is normalized before RoPE
   float norm_eps = 1e-5F;
-  float rope_theta = 10000.0F;
-  std::int64_t rotary_width = 0;     ///< columns of a head that RoPE rotates, the first ones
-  std::vector<float> rope_divisors;  ///< of RoPE's frequencies, for long contexts; empty: all 1
+  bool norm_offset = false;      ///< norms multiply by 1 + weight
+  float embedding_scale = 1.0F;  ///< of the token's row
+  float attention_scale = 0.0F;  ///< of scores; 1 / sqrt(head_dim) unless the model says otherwise
+  float attention_soft_cap = 0.0F;  ///< scores s become cap * tanh(s / cap); 0: they stay
+  float logit_soft_cap = 0.0F;      ///< the same for the head's logits
+  Rope rope;
+  std::optional<Rope> local_rope;  ///< of blocks with a window, where they have their own
+  std::int64_t rotary_width = 0;   ///< columns of a head that RoPE rotates, the first ones
+  Experts experts;
   /// For each block how many positions a query sees, its own included; 0: all. Empty: all, always.
   std::vector<std::int64_t> windows;
   /// RoBERTa: positions are counted from padding_id + 1, and this token is not counted; -1: from 0.
   std::int64_t padding_id = -1;
+  /// Classifier: reads the mean over the tokens, not the first one.
+  bool mean_classifier = false;
   /// Classifier: between its two layers.
   kernels::cpu::UnaryFunction head_activation = kernels::cpu::UnaryFunction::tanh;
   std::vector<std::string> labels;  ///< classifier: in order of the label's id
@@ -71,8 +95,11 @@ struct WeightSpec {
   std::string bias;    ///< stored name of the bias vector, or empty
   bool matrix = true;
   bool transposed = false;     ///< stored as [columns, rows]
-  std::int64_t first_row = 0;  ///< of the stored tensor (after transposing), where it is fused:
-  std::int64_t all_rows = 0;   ///< it has so many rows, of which the layer is a range; 0: not fused
+  std::int64_t experts = 0;    ///< matrices, one after another in the stored tensor; 0: one, plain
+  std::int64_t first_row = 0;  ///< of the stored matrix (after transposing), where it is fused:
+  std::int64_t row_step = 1;   ///< the layer has this one and every step-th behind it
+  std::int64_t all_rows = 0;   ///< of so many; 0: not fused
+  float offset = 0.0F;         ///< added to a norm's values: Gemma's norms multiply by 1 + weight
   bool interleaved_rows = false;  ///< GGUF: rows of attn_q/attn_k are permuted; undo on load
   precision::LayerInfo layer;     ///< for matrices
 };

@@ -16,10 +16,15 @@ inline constexpr std::int64_t kMaxIntermediate = std::int64_t{1} << 20;
 inline constexpr std::int64_t kMaxBlocks = 4096;
 inline constexpr std::int64_t kMaxPositions = std::int64_t{1} << 26;
 inline constexpr std::int64_t kMaxLabels = 100000;
+inline constexpr std::int64_t kMaxExperts = 4096;
 
 /// The fields that a family fixes.
 void apply_family(const Family& family, ModelConfig& config);
-/// Fills head_dim where it is 0 and checks that heads, widths and key/value heads fit each other.
+/// Fills head_dim where it is 0, what follows from it where a config says nothing else, and checks
+/// that heads, widths and key/value heads fit each other.
 void check_heads(const std::string& source, ModelConfig& config);
+
+/// embedding_scale of families that have one, after the sizes.
+void scale_embedding(const Family& family, ModelConfig& config);
 
 }  // namespace assay::models

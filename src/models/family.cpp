@@ -5,13 +5,14 @@
 namespace assay::models {
 
 // One line for each family, and its place in the list.
-extern const Family kLlama, kMistral, kQwen2, kQwen3, kPhi3, kGpt2;
-extern const Family kBert, kRoberta, kXlmRoberta, kDistilBert;
+extern const Family kLlama, kMistral, kQwen2, kQwen3, kGemma2, kGemma3, kPhi3, kGpt2, kGptOss;
+extern const Family kBert, kRoberta, kXlmRoberta, kDistilBert, kModernBert;
 
 namespace {
 
-constexpr std::array kFamilies = {&kLlama, &kMistral, &kQwen2,   &kQwen3,      &kPhi3,
-                                  &kGpt2,  &kBert,    &kRoberta, &kXlmRoberta, &kDistilBert};
+constexpr std::array kFamilies = {&kLlama,   &kMistral,    &kQwen2,      &kQwen3,     &kGemma2,
+                                  &kGemma3,  &kPhi3,       &kGpt2,       &kGptOss,    &kBert,
+                                  &kRoberta, &kXlmRoberta, &kDistilBert, &kModernBert};
 
 }  // namespace
 
@@ -56,6 +57,10 @@ std::int64_t extent(Extent e, const ModelConfig& config) {
       return config.kv_heads * config.head_dim;
     case Extent::head:
       return config.head_dim;
+    case Extent::heads:
+      return config.heads;
+    case Extent::experts:
+      return config.experts.count;
     case Extent::labels:
       return static_cast<std::int64_t>(config.labels.size());
   }

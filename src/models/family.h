@@ -18,6 +18,8 @@ enum class Extent {
   query,      ///< heads * head_dim
   key_value,  ///< kv_heads * head_dim
   head,       ///< head_dim
+  heads,      ///< number of heads
+  experts,    ///< number of experts
   labels
 };
 [[nodiscard]] std::int64_t extent(Extent e, const ModelConfig& config);
@@ -32,7 +34,14 @@ enum class RoleKind {
 enum class BiasRule { none, required, by_attention, by_output, by_mlp };
 
 /// Which models of the family have the weight.
-enum class Presence { always, classifier, language_model, token_types, head_norms };
+enum class Presence {
+  always,
+  classifier,
+  language_model,
+  token_types,
+  head_norms,
+  but_first_block  ///< in every block but the first
+};
 
 /// One weight of a family. A role with "{i}" stands for one weight in every block.
 struct RoleSpec {
@@ -53,7 +62,10 @@ struct RoleSpec {
   std::string_view fused_gguf = {};         ///< its GGUF name
   std::span<const Extent> fused_rows = {};  ///< of all parts
   std::size_t fused_part = 0;               ///< which of them this layer is
-  bool transposed = false;                  ///< [columns, rows] in safetensors (GPT-2's Conv1D)
+  bool fused_by_turns = false;  ///< row i of the module is of part i modulo their number
+  bool transposed = false;      ///< [columns, rows] in safetensors (GPT-2's Conv1D)
+  bool experts = false;         ///< a matrix for each expert: [experts, rows, columns] in the file
+  bool bare = false;            ///< a parameter, no module: "NAME" and "NAME_bias" in safetensors
 };
 
 /// A class of transformers that we can run. `prefixed`: its modules carry the backbone's prefix.
@@ -85,7 +97,37 @@ struct ConfigKeys {
 enum class WindowRule {
   none,
   every_block,  ///< sliding_window: in all of them, null: in none
-  by_layer      ///< use_sliding_window, max_window_layers, layer_types
+  by_layer,     ///< use_sliding_window, max_window_layers, layer_types
+  periodic      ///< layer_types, or one block without a window in every few
+};
+
+/// Where a periodic window is absent, and how large it is.
+struct WindowPeriod {
+  std::int64_t blocks = 0;      ///< of so many one has no window
+  std::string_view key = {};    ///< config key of their number, or empty: fixed
+  bool full_first = false;      ///< that one is the first of them, else the last
+  std::string_view total = {};  ///< key of the width of a window to both sides, not sliding_window
+};
+
+/// RoPE's keys where they differ from Llama's; an empty `local` is a family with one RoPE.
+struct RopeKeys {
+  std::string_view theta = "rope_theta";
+  double theta_value = 10000.0;  ///< where it is absent
+  std::string_view local = {};   ///< base of blocks with a window
+  double local_value = 10000.0;
+  bool partial = false;        ///< heeds partial_rotary_factor
+  bool yarn_truncates = true;  ///< GGUF files do not say it
+};
+
+/// Keys of Gemma's kind: a value where the family has the key (it is what an absent one means; 0
+/// and null are none), none where it has not.
+struct ScoreKeys {
+  std::optional<double> query_scalar = std::nullopt;   ///< query_pre_attn_scalar
+  std::optional<double> attention_cap = std::nullopt;  ///< attn_logit_softcapping
+  std::optional<double> logit_cap = std::nullopt;      ///< final_logit_softcapping
+  /// The model of so many blocks scales scores by its width over its heads, which GGUF files leave
+  /// to the reader; others by the width of a head.
+  std::int64_t width_scaled_blocks = 0;
 };
 
 /// Biases of the attention's layers.
@@ -120,9 +162,16 @@ struct Family {
   bool gguf_interleaved = false;                ///< the converter permutes rows for RoPE
   AttentionBias attention_bias = AttentionBias::by_config;
   bool head_norms = false;
-  bool partial_rotary = false;  ///< heeds partial_rotary_factor
+  RopeKeys rope = {};
   WindowRule window = WindowRule::none;
-  std::int64_t default_window = 0;   ///< where sliding_window is absent (not null)
+  std::int64_t default_window = 0;  ///< where sliding_window is absent (not null)
+  WindowPeriod period = {};
+  ScoreKeys scores = {};
+  bool norm_offset = false;       ///< norms multiply by 1 + weight; GGUF files hold the sum
+  bool scaled_embedding = false;  ///< by sqrt(width)
+  bool experts = false;
+  /// Of GGUF files, which do not say it.
+  kernels::cpu::UnaryFunction gguf_activation = kernels::cpu::UnaryFunction::silu;
   bool positions_after_pad = false;  ///< positions are counted from pad_token_id + 1
 };
 

@@ -21,6 +21,10 @@ MatrixView Transformer::logits(MatrixView hidden, std::span<const std::int32_t> 
   ops::gather_rows(hidden, rows, x);
   const MatrixView y = impl.head_result.get(DType::f32, count, impl.config.vocabulary);
   impl.linear(*impl.head_output, x, y, context);
+  if (impl.config.logit_soft_cap > 0) {
+    impl.demand_finite(y, impl.head_output->name());  // the cap would hide an infinity
+    ops::soft_cap(y, impl.config.logit_soft_cap, context.pool);
+  }
   return y;
 }
 
@@ -29,19 +33,27 @@ MatrixView Transformer::classify(MatrixView hidden, Batch batch, ops::Context& c
   if (impl.config.head != HeadKind::classifier) {
     fail(ErrorCode::usage, "{} has no classifier", impl.config.architecture);
   }
-  impl.first_rows.clear();
-  std::int64_t begin = 0;
-  for (const Sequence& s : batch) {
-    impl.first_rows.push_back(static_cast<std::int32_t>(begin));
-    begin += std::ssize(s.tokens);
-  }
   const std::int64_t count = std::ssize(batch);
-  const MatrixView first = impl.gathered.get(impl.activations, count, impl.config.hidden);
-  ops::gather_rows(hidden, impl.first_rows, first);
+  const MatrixView read = impl.gathered.get(impl.activations, count, impl.config.hidden);
+  if (impl.config.mean_classifier) {
+    const MatrixView means = embed(hidden, batch, false);
+    for (std::int64_t i = 0; i < count; ++i) {
+      tensor::store_row(read, i, {means.row<float>(i), static_cast<std::size_t>(means.cols)});
+    }
+  } else {
+    impl.first_rows.clear();
+    std::int64_t begin = 0;
+    for (const Sequence& s : batch) {
+      impl.first_rows.push_back(static_cast<std::int32_t>(begin));
+      begin += std::ssize(s.tokens);
+    }
+    ops::gather_rows(hidden, impl.first_rows, read);
+  }
   const MatrixView dense = impl.head_hidden.get(impl.activations, count, impl.config.hidden);
-  impl.linear(*impl.head_dense, first, dense, context);
+  impl.linear(*impl.head_dense, read, dense, context);
   impl.demand_finite(dense, impl.head_dense->name());  // tanh and relu would hide an infinity
   ops::apply(impl.config.head_activation, dense, context.pool);
+  if (!impl.head_norm.weight.empty()) impl.normalize(impl.head_norm, dense, dense, context);
   const MatrixView y = impl.head_result.get(DType::f32, count, std::ssize(impl.config.labels));
   impl.linear(*impl.head_output, dense, y, context);
   impl.demand_finite(y, impl.head_output->name());

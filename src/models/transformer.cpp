@@ -1,7 +1,6 @@
 #include "models/transformer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "models/transformer_impl.h"
@@ -96,19 +95,23 @@ MatrixView Transformer::Impl::pass(Batch batch, KvCache* cache, ops::Context& co
   const MatrixView x = embed_tokens(context);
   const MatrixView normed = other.get(activations, x.rows, config.hidden);
   const auto input = [&](const Norm& norm) {
-    if (!config.norm_first) return x;
+    if (!config.norm_first || norm.weight.empty()) return x;
     normalize(norm, x, normed, context);
     return normed;
   };
-  const auto add = [&](MatrixView part, const Norm& norm) {
+  const auto add = [&](MatrixView part, const Norm& post_norm, const Norm& norm) {
+    if (!post_norm.weight.empty()) normalize(post_norm, part, part, context);
     ops::add_in_place(x, part, context.pool);
     located(x, "the residual stream");
     if (!config.norm_first) normalize(norm, x, x, context);
   };
   for (std::int64_t i = 0; i < config.blocks; ++i) {
     const Block& block = blocks[i];
-    add(attend(i, input(block.attention_norm), batch, cache, context), block.attention_norm);
-    add(mlp(block, input(block.mlp_norm), context), block.mlp_norm);
+    add(attend(i, input(block.attention_norm), batch, cache, context), block.attention_post_norm,
+        block.attention_norm);
+    const MatrixView inner = input(block.mlp_norm);
+    add(block.router != nullptr ? mixture(block, inner, context) : mlp(block, inner, context),
+        block.mlp_post_norm, block.mlp_norm);
   }
   if (final_norm.weight.empty()) return x;
   normalize(final_norm, x, normed, context);
@@ -119,14 +122,18 @@ MatrixView Transformer::Impl::embed_tokens(ops::Context& context) {
   const std::int64_t rows = std::ssize(ids);
   const MatrixView x = stream.get(activations, rows, config.hidden);
   lookup(*token_table, ids, x, context);
-  if (config.position != PositionKind::learned) return x;
+  if (config.embedding_scale != 1.0F) {
+    ops::scale(x, config.embedding_scale, context.pool);
+  }
   const MatrixView part = projected.get(activations, rows, config.hidden);
   if (type_table != nullptr) {
     lookup(*type_table, zeros, part, context);
     ops::add_in_place(x, part, context.pool);
   }
-  lookup(*position_table, positions, part, context);
-  ops::add_in_place(x, part, context.pool);
+  if (position_table != nullptr) {
+    lookup(*position_table, positions, part, context);
+    ops::add_in_place(x, part, context.pool);
+  }
   if (!embedding_norm.weight.empty()) normalize(embedding_norm, x, x, context);
   return x;
 }
@@ -143,10 +150,11 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
   linear(*block.value, x, v, context);
   if (activations == tensor::DType::f16) {
     // A score of -infinity is a weight of 0, so an overflow here need not reach the stream.
-    overflowed = overflowed || !kernels::cpu::all_finite(q) || !kernels::cpu::all_finite(k);
+    note_overflow(q);
+    note_overflow(k);
   }
-  position_heads(block.query_norm, q, context);
-  position_heads(block.key_norm, k, context);
+  position_heads(index, block.query_norm, q, context);
+  position_heads(index, block.key_norm, k, context);
   if (cache != nullptr) append(index, k, v, batch, *cache);
 
   sequences.clear();
@@ -169,9 +177,11 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
                   .heads = config.heads,
                   .kv_heads = config.kv_heads,
                   .head_dim = config.head_dim,
-                  .scale = 1.0F / std::sqrt(static_cast<float>(config.head_dim)),
+                  .scale = config.attention_scale,
+                  .soft_cap = config.attention_soft_cap,
                   .causal = config.causal,
                   .window = config.windows.empty() ? 0 : config.windows[index],
+                  .sinks = block.sinks,
                   .sequences = sequences},
                  context.pool, context.workspace);
   located(out, "the attention before " + block.attention_output->name());
@@ -180,7 +190,7 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
   return result;
 }
 
-void Transformer::Impl::position_heads(const Norm& norm, MatrixView x,
+void Transformer::Impl::position_heads(std::int64_t block, const Norm& norm, MatrixView x,
                                        ops::Context& context) const {
   if (!norm.weight.empty()) {
     const std::int64_t width = config.head_dim;
@@ -188,7 +198,9 @@ void Transformer::Impl::position_heads(const Norm& norm, MatrixView x,
     normalize(norm, heads, heads, context);
   }
   if (config.position != PositionKind::rope) return;
-  ops::rope(x, positions, inverse_frequencies, config.head_dim, context.pool);
+  const bool local = config.local_rope && !config.windows.empty() && config.windows[block] > 0;
+  ops::rope(x, positions, local ? local_frequencies : inverse_frequencies, config.head_dim,
+            context.pool, (local ? *config.local_rope : config.rope).magnitude);
 }
 
 void Transformer::Impl::append(std::int64_t block, MatrixView k, MatrixView v, Batch batch,
@@ -250,6 +262,10 @@ void Transformer::Impl::lookup(const ops::Linear& table, std::span<const std::in
                                MatrixView y, ops::Context& context) const {
   table.lookup(rows, y, context);
   located(y, table.name());
+}
+
+void Transformer::Impl::note_overflow(MatrixView y) {
+  overflowed = overflowed || !kernels::cpu::all_finite(y);
 }
 
 void Transformer::Impl::located(MatrixView y, std::string_view layer) const {

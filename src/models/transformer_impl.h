@@ -13,6 +13,13 @@ struct Norm {
   std::span<const float> bias;
 };
 
+/// One of the MLPs among which a router chooses.
+struct Expert {
+  const ops::Linear* gate = nullptr;
+  const ops::Linear* up = nullptr;
+  const ops::Linear* down = nullptr;
+};
+
 /// The parts of one block, found once by their roles.
 struct Block {
   const ops::Linear* query = nullptr;
@@ -22,10 +29,15 @@ struct Block {
   const ops::Linear* gate = nullptr;  ///< nullptr where the MLP is not gated
   const ops::Linear* up = nullptr;
   const ops::Linear* down = nullptr;
-  Norm query_norm;  ///< of single heads
+  const ops::Linear* router = nullptr;  ///< nullptr where there are no experts
+  std::vector<Expert> experts;
+  std::span<const float> sinks;  ///< of heads; empty where the model has none
+  Norm query_norm;               ///< of single heads
   Norm key_norm;
   Norm attention_norm;
+  Norm attention_post_norm;  ///< of what attention adds to the stream
   Norm mlp_norm;
+  Norm mlp_post_norm;
 };
 
 /// A matrix that is made larger when more rows are asked for and otherwise kept.
@@ -42,6 +54,12 @@ class Scratch {
   tensor::Matrix matrix_;
 };
 
+/// The rows that go to one expert, and what its results count.
+struct Share {
+  std::vector<std::int32_t> rows;
+  std::vector<float> weights;
+};
+
 struct Transformer::Impl {
   Impl(ModelConfig config, Weights weights, tensor::DType activations);
 
@@ -56,13 +74,16 @@ struct Transformer::Impl {
   const ops::Linear* head_output = nullptr;
   Norm embedding_norm;
   Norm final_norm;
+  Norm head_norm;
   std::vector<Block> blocks;
-  std::vector<float> inverse_frequencies;
+  std::vector<float> inverse_frequencies, local_frequencies;
 
   Scratch stream, other, query, key, value, attended, gate, up, projected;
+  Scratch routed, chosen, expert_result, mixed;
   Scratch gathered, head_hidden, head_result, pooled;
   std::vector<std::int32_t> ids, positions, zeros, first_rows;
   std::vector<kernels::cpu::AttentionSequence> sequences;
+  std::vector<Share> shares;  ///< by expert
   std::vector<float> row;
   std::vector<double> sums;
   bool overflowed = false;  ///< infinity where a later op may hide it
@@ -85,8 +106,17 @@ struct Transformer::Impl {
               KvCache& cache);
   [[nodiscard]] tensor::MatrixView mlp(const Block& block, tensor::MatrixView x,
                                        ops::Context& context);
+  [[nodiscard]] Block block_of(std::int64_t index) const;
+  [[nodiscard]] std::span<const float> vector_if_any(const std::string& role) const;
+  /// Chooses the experts of every row of x into `shares`.
+  void route(const Block& block, tensor::MatrixView x, ops::Context& context);
+  [[nodiscard]] tensor::MatrixView mixture(const Block& block, tensor::MatrixView x,
+                                           ops::Context& context);
+  /// Clamps, soft caps and softmax hide an infinity, so it is looked for before them.
+  void note_overflow(tensor::MatrixView y);
   /// Norm of every head, then RoPE; what the model has of the two.
-  void position_heads(const Norm& norm, tensor::MatrixView x, ops::Context& context) const;
+  void position_heads(std::int64_t block, const Norm& norm, tensor::MatrixView x,
+                      ops::Context& context) const;
   void normalize(const Norm& norm, tensor::MatrixView x, tensor::MatrixView y,
                  ops::Context& context) const;
   void linear(const ops::Linear& layer, tensor::MatrixView x, tensor::MatrixView y,

@@ -2,44 +2,69 @@
 #include "models/transformer_impl.h"
 
 namespace assay::models {
+namespace {
+
+std::vector<float> frequencies_of(const Rope& rope, std::int64_t width) {
+  std::vector<float> frequencies = rope_frequencies(rope.theta, width);
+  for (std::size_t i = 0; i < rope.divisors.size(); ++i) frequencies[i] /= rope.divisors[i];
+  return frequencies;
+}
+
+}  // namespace
 
 Transformer::Impl::Impl(ModelConfig c, Weights w, tensor::DType a)
     : config(std::move(c)), weights(std::move(w)), activations(a) {
   resolve();
   row.resize(static_cast<std::size_t>(std::max(config.hidden, config.kv_heads * config.head_dim)));
   sums.resize(static_cast<std::size_t>(config.hidden));
-  if (config.position == PositionKind::rope) {
-    inverse_frequencies = rope_frequencies(config.rope_theta, config.rotary_width);
-    for (std::size_t i = 0; i < config.rope_divisors.size(); ++i) {
-      inverse_frequencies[i] /= config.rope_divisors[i];
-    }
+  // The references hold the factor in the activation type.
+  config.embedding_scale = tensor::dispatch_float(activations, [&](auto tag) {
+    return tensor::rounded<typename decltype(tag)::type>(config.embedding_scale);
+  });
+  if (config.position != PositionKind::rope) return;
+  inverse_frequencies = frequencies_of(config.rope, config.rotary_width);
+  if (config.local_rope) {
+    local_frequencies = frequencies_of(*config.local_rope, config.rotary_width);
   }
 }
 
 void Transformer::Impl::resolve() {
   token_table = &matrix("embeddings.token");
-  if (config.position == PositionKind::learned) {
-    position_table = &matrix("embeddings.position");
-    type_table = find("embeddings.type");
-    embedding_norm = norm_if_any("embeddings.norm");
-  }
-  for (std::int64_t i = 0; i < config.blocks; ++i) {
-    const std::string prefix = fmt::format("blocks.{}.", i);
-    blocks.push_back({.query = &matrix(prefix + "attention.query"),
-                      .key = &matrix(prefix + "attention.key"),
-                      .value = &matrix(prefix + "attention.value"),
-                      .attention_output = &matrix(prefix + "attention.output"),
-                      .gate = config.gated_mlp ? &matrix(prefix + "mlp.gate") : nullptr,
-                      .up = &matrix(prefix + "mlp.up"),
-                      .down = &matrix(prefix + "mlp.down"),
-                      .query_norm = norm_if_any(prefix + "attention.query_norm"),
-                      .key_norm = norm_if_any(prefix + "attention.key_norm"),
-                      .attention_norm = norm(prefix + "attention.norm"),
-                      .mlp_norm = norm(prefix + "mlp.norm")});
-  }
+  if (config.position == PositionKind::learned) position_table = &matrix("embeddings.position");
+  type_table = find("embeddings.type");
+  embedding_norm = norm_if_any("embeddings.norm");
+  for (std::int64_t i = 0; i < config.blocks; ++i) blocks.push_back(block_of(i));
   final_norm = norm_if_any("final_norm");
   head_dense = find("head.dense");
+  head_norm = norm_if_any("head.norm");
   head_output = find("head.output");
+}
+
+Block Transformer::Impl::block_of(std::int64_t index) const {
+  const std::string prefix = fmt::format("blocks.{}.", index);
+  Block block{.query = &matrix(prefix + "attention.query"),
+              .key = &matrix(prefix + "attention.key"),
+              .value = &matrix(prefix + "attention.value"),
+              .attention_output = &matrix(prefix + "attention.output"),
+              .router = find(prefix + "mlp.router"),
+              .sinks = vector_if_any(prefix + "attention.sinks"),
+              .query_norm = norm_if_any(prefix + "attention.query_norm"),
+              .key_norm = norm_if_any(prefix + "attention.key_norm"),
+              .attention_norm = norm_if_any(prefix + "attention.norm"),
+              .attention_post_norm = norm_if_any(prefix + "attention.post_norm"),
+              .mlp_norm = norm(prefix + "mlp.norm"),
+              .mlp_post_norm = norm_if_any(prefix + "mlp.post_norm")};
+  const auto part = [&](const char* name, std::int64_t expert) {
+    return &matrix(fmt::format("{}mlp.experts.{}.{}", prefix, name, expert));
+  };
+  for (std::int64_t e = 0; e < config.experts.count; ++e) {
+    block.experts.push_back({part("gate", e), part("up", e), part("down", e)});
+  }
+  if (block.router != nullptr) return block;
+  if (config.gated_mlp) block.gate = &matrix(prefix + "mlp.gate");
+  block.up = &matrix(prefix + "mlp.up");
+  block.down = &matrix(prefix + "mlp.down");
+  return block;
 }
 
 const ops::Linear* Transformer::Impl::find(const std::string& role) const {
@@ -51,6 +76,11 @@ const ops::Linear& Transformer::Impl::matrix(const std::string& role) const {
   const ops::Linear* layer = find(role);
   if (layer == nullptr) fail(ErrorCode::internal, "no weight was loaded for {}", role);
   return *layer;
+}
+
+std::span<const float> Transformer::Impl::vector_if_any(const std::string& role) const {
+  const auto it = weights.vectors.find(role);
+  return it == weights.vectors.end() ? std::span<const float>() : it->second;
 }
 
 Norm Transformer::Impl::norm_if_any(const std::string& role) const {

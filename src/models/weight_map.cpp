@@ -21,7 +21,7 @@ std::string indexed(std::string_view pattern, std::int64_t block) {
   return name;
 }
 
-bool present(Presence presence, const ModelConfig& config) {
+bool present(Presence presence, const ModelConfig& config, std::int64_t block) {
   switch (presence) {
     case Presence::always:
       return true;
@@ -33,6 +33,8 @@ bool present(Presence presence, const ModelConfig& config) {
       return config.token_types > 0;
     case Presence::head_norms:
       return config.head_norms;
+    case Presence::but_first_block:
+      return block > 0;
   }
   return false;
 }
@@ -77,7 +79,7 @@ class Mapper {
       std::for_each(first, last, [&](const RoleSpec& role) { add(role, block); });
     }
     std::for_each(last, roles.end(), [&](const RoleSpec& role) { add(role, -1); });
-    if (gguf() && !config_.rope_divisors.empty()) used_.insert("rope_freqs.weight");
+    if (gguf() && !config_.rope.divisors.empty()) used_.insert("rope_freqs.weight");
     note_unused();
     return std::move(map_);
   }
@@ -85,9 +87,13 @@ class Mapper {
  private:
   bool gguf() const { return file_.format() == "gguf"; }
 
+  bool is_fused(const RoleSpec& role) const {
+    return !role.fused_rows.empty() && !(gguf() && role.fused_gguf.empty());
+  }
+
   /// Names that the module may have in this file, the likeliest first.
   std::vector<std::string> stored_names(const RoleSpec& role, std::int64_t block) const {
-    const bool fused = !role.fused_rows.empty();
+    const bool fused = is_fused(role);
     if (gguf()) return {indexed(fused ? role.fused_gguf : role.gguf, block)};
     const std::string name = indexed(fused ? role.fused_name : role.name, block);
     if (!role.backbone) return {name};
@@ -130,33 +136,54 @@ class Mapper {
     return role.backbone && prefixed_ ? std::string(family_.prefix) + name : name;
   }
 
+  /// Which rows of the module are the layer's.
+  void take_part(const RoleSpec& role, WeightSpec& spec) const {
+    for (std::size_t part = 0; part < role.fused_rows.size(); ++part) {
+      const std::int64_t size = extent(role.fused_rows[part], config_);
+      if (part < role.fused_part) spec.first_row += size;
+      spec.all_rows += size;
+    }
+    if (!role.fused_by_turns) return;
+    spec.first_row = static_cast<std::int64_t>(role.fused_part);
+    spec.row_step = std::ssize(role.fused_rows);
+  }
+
+  /// The shape of the stored tensor, where experts have one each.
+  static std::vector<std::int64_t> stacked(const WeightSpec& spec,
+                                           std::vector<std::int64_t> shape) {
+    if (spec.experts > 0) shape.insert(shape.begin(), spec.experts);
+    return shape;
+  }
+
   void add(const RoleSpec& role, std::int64_t block) {
-    if (!present(role.presence, config_)) return;
+    if (!present(role.presence, config_, block)) return;
     WeightSpec spec;
     spec.role = indexed(role.role, block);
     spec.name = canonical(role, block);
     spec.matrix = role.kind != RoleKind::vector;
     spec.interleaved_rows = role.interleaved && family_.gguf_interleaved && gguf();
     spec.transposed = role.transposed && !gguf();
-    for (std::size_t part = 0; part < role.fused_rows.size(); ++part) {
-      const std::int64_t size = extent(role.fused_rows[part], config_);
-      if (part < role.fused_part) spec.first_row += size;
-      spec.all_rows += size;
-    }
+    spec.experts = role.experts ? config_.experts.count : 0;
+    if (is_fused(role)) take_part(role, spec);
     const std::vector<std::string> names = stored_names(role, block);
-    const std::int64_t rows = spec.all_rows > 0 ? spec.all_rows : extent(role.rows, config_);
-    if (wants_bias(role.bias, config_)) spec.bias = find(names, ".bias", ".beta", {rows}).name;
+    const bool bare = role.bare && !gguf();
+    if (wants_bias(role.bias, config_)) {
+      const std::int64_t rows = spec.all_rows > 0 ? spec.all_rows : extent(role.rows, config_);
+      spec.bias = find(names, bare ? "_bias" : ".bias", ".beta", stacked(spec, {rows})).name;
+    }
+    const std::string_view suffix = bare ? "" : ".weight";
     if (spec.matrix) {
-      add_layer(role, block, names, spec);
+      add_layer(role, block, names, suffix, spec);
     } else {
-      spec.stored = find(names, ".weight", ".gamma", {rows}).name;
-      spec.name += ".weight";
+      spec.stored = find(names, suffix, ".gamma", {extent(role.rows, config_)}).name;
+      spec.name += suffix;
+      if (config_.norm_offset) spec.offset = 1.0F;
     }
     map_.weights.push_back(std::move(spec));
   }
 
   void add_layer(const RoleSpec& role, std::int64_t block, const std::vector<std::string>& names,
-                 WeightSpec& spec) {
+                 std::string_view suffix, WeightSpec& spec) {
     precision::LayerInfo& layer = spec.layer;
     layer.name = spec.name;
     layer.layer_class = role.layer_class;
@@ -175,7 +202,7 @@ class Mapper {
     const std::int64_t rows = spec.all_rows > 0 ? spec.all_rows : layer.rows;
     const std::vector<std::int64_t> shape =
         spec.transposed ? std::vector{layer.cols, rows} : std::vector{rows, layer.cols};
-    const StoredTensor& tensor = find(names, ".weight", ".weight", shape);
+    const StoredTensor& tensor = find(names, suffix, suffix, stacked(spec, shape));
     if (spec.transposed && precision::info(tensor.encoding).quantized) {
       fail(ErrorCode::bad_data,
            "{}: tensor '{}' is {} and stored as its transpose; that is read "

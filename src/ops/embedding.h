@@ -8,4 +8,10 @@ namespace assay::ops {
 /// Rows of a weight are read with Linear::lookup.
 void gather_rows(tensor::MatrixView x, std::span<const std::int32_t> index, tensor::MatrixView y);
 
+/// sums[index[r]] += factors[r] * x[r]; sums is f32 with the columns of x, every index one of its
+/// rows and there once, else an internal error.
+void add_scaled_rows(tensor::MatrixView x, std::span<const std::int32_t> index,
+                     std::span<const float> factors, tensor::MatrixView sums,
+                     base::ThreadPool& pool);
+
 }  // namespace assay::ops

@@ -79,13 +79,17 @@ void Checker::check_task_data(const Json& task) {
   }
 }
 
-/// Bytes of the weights as they will lie in memory, tied ones once.
-double weight_bytes(const precision::Plan& plan) {
+/// Bytes of the weights as they will lie in memory, tied ones once, those of all experts.
+double weight_bytes(const precision::Plan& plan, const engine::ModelSource& source) {
   double bytes = 0;
-  for (const auto& entry : plan.entries) {
+  std::size_t next = 0;
+  for (const models::WeightSpec& spec : source.weights().weights) {
+    if (!spec.matrix) continue;
+    const auto& entry = plan.entries.at(next++);
     if (!entry.layer.tied_to.empty()) continue;
     const auto& info = precision::info(entry.precision.weight.value_or(entry.layer.source));
-    bytes += info.bits_per_weight / 8 * double(entry.layer.rows) * double(entry.layer.cols);
+    bytes += info.bits_per_weight / 8 * double(entry.layer.rows) * double(entry.layer.cols) *
+             double(std::max<std::int64_t>(spec.experts, 1));
   }
   return bytes;
 }
@@ -117,14 +121,14 @@ double baseline_bytes(const Cell& cell, const engine::ModelSource& source) {
     const Json& baseline = task.at("baseline");
     const auto name = baseline.at("name").get<std::string>();
     const auto recipe = precision::parse_recipe(name, baseline.at("spec"), name);
-    bytes = std::max(bytes, weight_bytes(engine::make_plan(source, recipe, {})));
+    bytes = std::max(bytes, weight_bytes(engine::make_plan(source, recipe, {}), source));
   }
   return bytes;
 }
 
 void Checker::check_memory(const Cell& cell, const engine::ModelSource& source,
                            const precision::Plan& plan) {
-  const double weights = weight_bytes(plan);
+  const double weights = weight_bytes(plan, source);
   const double cache = cache_bytes(cell, source.config(), plan);
   const double baseline = baseline_bytes(cell, source);
   const auto available = double(measure::available_memory_bytes());

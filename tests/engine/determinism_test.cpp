@@ -91,7 +91,8 @@ TEST_P(DecoderBits, TheBatchDoesNotChangeBits) {
 
 INSTANTIATE_TEST_SUITE_P(Decoders, DecoderBits,
                          ::testing::Values("llama_tied", "llama_untied", "llama_single_kv",
-                                           "mistral", "qwen2_window", "qwen3", "phi3", "gpt2"));
+                                           "mistral", "qwen2_window", "qwen3", "phi3", "gpt2",
+                                           "gemma3", "gpt_oss"));
 
 class EncoderBits : public ::testing::TestWithParam<std::string> {};
 
@@ -115,7 +116,8 @@ TEST_P(EncoderBits, BatchAndThreadsDoNotChangeBits) {
 
 INSTANTIATE_TEST_SUITE_P(Bert, EncoderBits,
                          ::testing::Values("bert_embedding", "bert_classifier",
-                                           "distilbert_classifier", "roberta_classifier"));
+                                           "distilbert_classifier", "roberta_classifier",
+                                           "modernbert_classifier"));
 
 TEST(BatchChecks, WhatDoesNotFitTheCacheIsRefused) {
   const auto model = load_model(golden_model("llama_tied"), "fp32");

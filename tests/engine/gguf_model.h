@@ -74,7 +74,7 @@ struct GgufModel {
     file.integer("llama.attention.value_length", u32(c.head_dim));
     file.integer("llama.rope.dimension_count", u32(c.head_dim));
     file.integer("llama.vocab_size", u32(c.vocabulary));
-    file.number("llama.rope.freq_base", c.rope_theta);
+    file.number("llama.rope.freq_base", c.rope.theta);
     file.number("llama.attention.layer_norm_rms_epsilon", c.norm_eps);
     return file;
   }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "models/write_model.h"
 
 namespace assay::models {
@@ -33,7 +35,7 @@ TEST(Config, LlamaWithTheKeysOfTransformers4) {
   EXPECT_EQ(config.head_dim, 16);
   EXPECT_EQ(config.max_positions, 160);
   EXPECT_EQ(config.norm_eps, 1e-5F);
-  EXPECT_EQ(config.rope_theta, 10000.0F);
+  EXPECT_EQ(config.rope.theta, 10000.0F);
   EXPECT_EQ(config.activation, UnaryFunction::silu);
   EXPECT_EQ(config.bos_id, 0);
   EXPECT_EQ(config.eos_ids, std::vector<std::int64_t>{1});
@@ -45,7 +47,7 @@ TEST(Config, LlamaWithTheKeysOfTransformers5) {
   EXPECT_EQ(config.head_dim, 20);
   EXPECT_EQ(config.kv_heads, 3);
   EXPECT_EQ(config.norm_eps, 1e-3F);
-  EXPECT_EQ(config.rope_theta, 500000.0F);
+  EXPECT_EQ(config.rope.theta, 500000.0F);
 }
 
 TEST(Config, BertAndDistilBertHaveTheirOwnNames) {
@@ -133,6 +135,80 @@ TEST(Config, WhatTheFamilyFixes) {
   EXPECT_EQ(read(golden_config("bert_embedding")).padding_id, -1);
 }
 
+TEST(Config, GemmaScalesAndCaps) {
+  const ModelConfig gemma2 = read(golden_config("gemma2"));
+  EXPECT_EQ(gemma2.attention_soft_cap, 2.5F);
+  EXPECT_EQ(gemma2.logit_soft_cap, 1.5F);
+  EXPECT_FLOAT_EQ(gemma2.attention_scale, 1.0F / std::sqrt(24.0F));
+  EXPECT_EQ(gemma2.embedding_scale, 8.0F);
+  EXPECT_TRUE(gemma2.norm_offset);
+  EXPECT_FALSE(gemma2.head_norms);
+  EXPECT_EQ(gemma2.activation, UnaryFunction::gelu_tanh);
+  EXPECT_EQ(gemma2.windows, (std::vector<std::int64_t>{27, 0, 27}));
+  Json json = golden_config("gemma2");
+  json["attn_logit_softcapping"] = nullptr;
+  json.erase("final_logit_softcapping");
+  json.erase("query_pre_attn_scalar");
+  EXPECT_EQ(read(json).attention_soft_cap, 0.0F);
+  EXPECT_EQ(read(json).logit_soft_cap, 30.0F);
+  EXPECT_EQ(read(json).attention_scale, 1.0F / 16.0F);
+}
+
+/// Gemma 3 with the keys of transformers 4 says the same.
+TEST(Config, RopeByKindOfBlock) {
+  Json json = golden_config("gemma3");
+  const auto expect_two = [&] {
+    const ModelConfig config = read(json);
+    EXPECT_EQ(config.rope.theta, 1e6F);
+    EXPECT_EQ(config.rope.divisors, std::vector<float>(10, 8.0F));
+    ASSERT_TRUE(config.local_rope.has_value());
+    EXPECT_EQ(config.local_rope->theta, 10000.0F);
+    EXPECT_TRUE(config.local_rope->divisors.empty());
+    EXPECT_EQ(config.windows, (std::vector<std::int64_t>{27, 0, 27}));
+    EXPECT_EQ(config.logit_soft_cap, 0.0F);
+  };
+  expect_two();
+  json.erase("rope_parameters");
+  json.erase("layer_types");
+  json["sliding_window_pattern"] = 2;
+  json["rope_theta"] = 1000000.0;
+  json["rope_local_base_freq"] = 10000.0;
+  json["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 8.0}};
+  expect_two();
+  json.erase("rope_local_base_freq");
+  json.erase("rope_theta");
+  expect_two();
+  json.erase("sliding_window_pattern");
+  EXPECT_EQ(read(json).windows, (std::vector<std::int64_t>{27, 27, 27}));
+
+  const ModelConfig bert = read(golden_config("modernbert_embedding"));
+  EXPECT_EQ(bert.rope.theta, 160000.0F);
+  EXPECT_EQ(bert.local_rope->theta, 10000.0F);
+  EXPECT_EQ(bert.windows, (std::vector<std::int64_t>{0, 10, 10, 0}));
+  EXPECT_EQ(read(golden_config("modernbert_classifier")).windows, bert.windows);
+  EXPECT_TRUE(read(golden_config("modernbert_classifier")).mean_classifier);
+}
+
+TEST(Config, YarnAndExperts) {
+  const ModelConfig config = read(golden_config("gpt_oss"));
+  EXPECT_EQ(config.experts.count, 5);
+  EXPECT_EQ(config.experts.used, 2);
+  EXPECT_EQ(config.experts.alpha, 1.702F);
+  EXPECT_EQ(config.experts.limit, 7.0F);
+  EXPECT_EQ(config.windows, (std::vector<std::int64_t>{27, 0}));
+  EXPECT_FLOAT_EQ(config.rope.magnitude, 1.0F + 0.1F * std::log(8.0F));
+  ASSERT_EQ(config.rope.divisors.size(), 8U);
+  EXPECT_EQ(config.rope.divisors.front(), 1.0F);
+  EXPECT_EQ(config.rope.divisors.back(), 8.0F);
+  Json json = golden_config("gpt_oss");
+  json["rope_parameters"]["attention_factor"] = 1.5;
+  EXPECT_EQ(read(json).rope.magnitude, 1.5F);
+  json["rope_parameters"].erase("attention_factor");
+  json["rope_parameters"]["mscale"] = 2.0;
+  json["rope_parameters"]["mscale_all_dim"] = 2.0;
+  EXPECT_EQ(read(json).rope.magnitude, 1.0F);
+}
+
 struct BadConfig {
   std::string model;
   std::string key;
@@ -191,7 +267,43 @@ INSTANTIATE_TEST_SUITE_P(
                    {"original_max_position_embeddings", 64}},
                   "larger than low_freq_factor"},
         BadConfig{"llama_tied", "partial_rotary_factor", 0.5, "not implemented for llama"},
-        BadConfig{"llama_untied", "rope_parameters", {{"rope_type", "yarn"}}, "yarn"},
+        BadConfig{"llama_untied", "rope_parameters", {{"rope_type", "dynamic"}}, "dynamic"},
+        BadConfig{"llama_untied",
+                  "rope_parameters",
+                  {{"rope_type", "default"}, {"mrope_section", {1, 2}}},
+                  "'mrope_section' is not known"},
+        BadConfig{"llama_untied",
+                  "rope_parameters",
+                  {{"full_attention", {{"rope_type", "default"}}}},
+                  "differs by layer"},
+        BadConfig{"gemma3",
+                  "rope_parameters",
+                  {{"full_attention", nullptr}, {"chunked_attention", nullptr}},
+                  "'chunked_attention' is not known"},
+        BadConfig{"gemma3", "use_bidirectional_attention", true, "not implemented"},
+        BadConfig{"gemma2", "query_pre_attn_scalar", 0, "from"},
+        BadConfig{"gemma2", "sliding_window", nullptr, "is null"},
+        BadConfig{"gpt_oss", "num_local_experts", 5000, "from 1 to 4096"},
+        BadConfig{"gpt_oss", "num_experts_per_tok", 6, "from 1 to 5"},
+        BadConfig{"gpt_oss", "attention_bias", false, "not implemented"},
+        BadConfig{"modernbert_classifier", "classifier_pooling", "max", "not implemented"},
+        BadConfig{"modernbert_classifier", "norm_bias", true, "not implemented"},
+        BadConfig{"modernbert_classifier", "rope_scaling", {{"type", "linear"}}, "not implemented"},
+        BadConfig{"llama_tied", "sliding_window", 4096, "not implemented"},
+        BadConfig{"llama_tied", "use_sliding_window", true, "not implemented"},
+        BadConfig{"llama_tied", "attn_logit_softcapping", 50.0, "not implemented"},
+        BadConfig{"qwen3", "final_logit_softcapping", 30.0, "not implemented"},
+        BadConfig{"llama_tied", "query_pre_attn_scalar", 144, "not implemented"},
+        BadConfig{"llama_tied", "rope_local_base_freq", 10000, "not implemented"},
+        BadConfig{"llama_tied",
+                  "layer_types",
+                  {"full_attention", "sliding_attention"},
+                  "sliding_attention"},
+        BadConfig{"llama_tied", "num_local_experts", 8, "not implemented"},
+        BadConfig{"llama_tied", "logit_scale", 0.0625, "not implemented"},
+        BadConfig{"llama_tied", "residual_multiplier", 0.22, "not implemented"},
+        BadConfig{"llama_tied", "clip_qkv", 8.0, "not implemented"},
+        BadConfig{"phi3", "qk_layernorm", true, "not implemented"},
         BadConfig{"llama_untied",
                   "rope_parameters",
                   {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}},

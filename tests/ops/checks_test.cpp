@@ -105,8 +105,12 @@ TEST_F(Checks, Attention) {
   bad = good;
   bad.window = -1;
   expect_internal([&] { ops::attention(bad, pool_, workspace_); }, "attention");
-  bad.window = 1;
-  bad.causal = false;
+  bad = good;
+  bad.soft_cap = -1.0F;
+  expect_internal([&] { ops::attention(bad, pool_, workspace_); }, "attention");
+  const std::vector<float> sinks(static_cast<std::size_t>(good.heads) + 1);
+  bad = good;
+  bad.sinks = sinks;
   expect_internal([&] { ops::attention(bad, pool_, workspace_); }, "attention");
   for (const AttentionSequence& wrong :
        {AttentionSequence{.query_begin = 1, .query_count = 2, .stride = 8, .key_count = 2},
@@ -116,6 +120,28 @@ TEST_F(Checks, Attention) {
     bad.sequences = {&wrong, 1};
     expect_internal([&] { ops::attention(bad, pool_, workspace_); }, "attention");
   }
+}
+
+TEST_F(Checks, RowsOfExperts) {
+  Matrix x(DType::f32, 2, 3);
+  Matrix sums(DType::f32, 4, 3);
+  const std::vector<std::int32_t> rows = {0, 3};
+  const std::vector<float> factors = {1.0F, 2.0F};
+  ops::add_scaled_rows(x.view(), rows, factors, sums.view(), pool_);
+  const std::vector<std::int32_t> outside = {0, 4};
+  expect_internal([&] { ops::add_scaled_rows(x.view(), outside, factors, sums.view(), pool_); },
+                  "add scaled rows: row 4 of 4");
+  expect_internal(
+      [&] {
+        ops::add_scaled_rows(x.view(), rows, std::span(factors).first(1), sums.view(), pool_);
+      },
+      "add scaled rows");
+  Matrix narrow(DType::bf16, 4, 3);
+  expect_internal([&] { ops::add_scaled_rows(x.view(), rows, factors, narrow.view(), pool_); },
+                  "add scaled rows");
+  expect_internal([&] { ops::clamped_swiglu(1.0F, 1.0F, x.view(), sums.view(), pool_); },
+                  "clamped swiglu");
+  expect_internal([&] { ops::soft_cap(x.view(), 0.0F, pool_); }, "soft cap");
 }
 
 }  // namespace

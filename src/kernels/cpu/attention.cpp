@@ -73,10 +73,10 @@ struct Seen {
   std::size_t end;
 };
 
-/// scores[j] = scale * q . key[j] for the keys that are seen of `rows`, -inf for the others of the
-/// tile. Returns the largest.
+/// scores[j] = scale * q . key[j], soft-capped if asked, for the keys that are seen of `rows`, -inf
+/// for the others of the tile. Returns the largest.
 float Scores(const float* query, const TileView& keys, std::size_t rows, std::size_t width,
-             Seen seen, float scale, float* scores) {
+             Seen seen, const AttentionCall& call, float* scores) {
   const FloatTag d;
   const auto hidden = hn::Set(d, -std::numeric_limits<float>::infinity());
   auto largest = hidden;
@@ -97,7 +97,11 @@ float Scores(const float* query, const TileView& keys, std::size_t rows, std::si
         sums[k] = hn::MulAdd(q, hn::LoadU(d, key[k] + i), sums[k]);
       }
     }
-    auto score = hn::Mul(FoldAll<kLanes>(d, sums), hn::Set(d, scale));
+    auto score = hn::Mul(FoldAll<kLanes>(d, sums), hn::Set(d, call.scale));
+    if (call.soft_cap > 0) {
+      const auto cap = hn::Set(d, call.soft_cap);
+      score = hn::Mul(Tanh(d, hn::Div(score, cap)), cap);
+    }
     if (seen.end - first < kLanes) {
       score = hn::IfThenElse(hn::FirstN(d, seen.end - first), score, hidden);
     }
@@ -211,8 +215,10 @@ class BundleRun {
     const auto cols = static_cast<std::size_t>(call_.head_dim);
     for (std::size_t i = 0; i < count_; ++i) {
       LoadFloats(call_.q.type, At(call_.q, Row(i), Column(i)), cols, Query(i));
-      largest_[i] = -std::numeric_limits<float>::infinity();
-      total_[i] = 0;
+      // A sink is a position of weight exp(sink - largest) and value 0, seen before all others.
+      const bool sink = !call_.sinks.empty();
+      largest_[i] = sink ? call_.sinks[Head(i)] : -std::numeric_limits<float>::infinity();
+      total_[i] = sink ? 1.0F : 0.0F;
     }
     std::fill_n(scratch_.sums, count_ * width_, 0.0F);
     const std::size_t end = Visible(count_ - 1);
@@ -234,9 +240,11 @@ class BundleRun {
     return bundle_.query_begin + static_cast<std::int64_t>(i / heads_);
   }
   std::int64_t Row(std::size_t i) const { return sequence_.query_begin + Position(i); }
+  std::size_t Head(std::size_t i) const {
+    return static_cast<std::size_t>(bundle_.head_begin) + i % heads_;
+  }
   std::size_t Column(std::size_t i) const {
-    return (static_cast<std::size_t>(bundle_.head_begin) + i % heads_) *
-           static_cast<std::size_t>(call_.head_dim);
+    return Head(i) * static_cast<std::size_t>(call_.head_dim);
   }
   std::size_t Visible(std::size_t i) const {
     return static_cast<std::size_t>(visible_keys(call_, sequence_, Position(i)));
@@ -266,7 +274,7 @@ class BundleRun {
 
   /// Scores and softmax numerators of query i in this tile; its sums are scaled to the new maximum.
   void Prepare(std::size_t i, const TileView& keys, std::size_t rows, Seen seen, float* weights) {
-    const float largest = Scores(Query(i), keys, rows, width_, seen, call_.scale, weights);
+    const float largest = Scores(Query(i), keys, rows, width_, seen, call_, weights);
     const float next = std::max(largest_[i], largest);
     const FloatTag d;
     const float factor = hn::GetLane(Exp(d, hn::Set(d, largest_[i] - next)));

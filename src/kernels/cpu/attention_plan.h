@@ -30,14 +30,16 @@ struct AttentionBundle {
 /// End of the positions that query i of a sequence sees.
 inline std::int64_t visible_keys(const AttentionCall& call, const AttentionSequence& s,
                                  std::int64_t i) {
-  return call.causal ? s.key_count - s.query_count + i + 1 : s.key_count;
+  const std::int64_t position = s.key_count - s.query_count + i;
+  if (call.causal) return position + 1;
+  return call.window == 0 ? s.key_count : std::min(s.key_count, position + call.window);
 }
 
 /// First position that query i of a sequence sees.
 inline std::int64_t first_visible_key(const AttentionCall& call, const AttentionSequence& s,
                                       std::int64_t i) {
   if (call.window == 0) return 0;
-  return std::max<std::int64_t>(0, visible_keys(call, s, i) - call.window);
+  return std::max<std::int64_t>(0, s.key_count - s.query_count + i + 1 - call.window);
 }
 
 inline std::int64_t queries_per_block(const AttentionCall& call) {

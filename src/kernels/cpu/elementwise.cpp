@@ -134,6 +134,17 @@ struct HyperbolicTangent {
   FloatVec operator()(FloatTag d, FloatVec x) const { return Tanh(d, x); }
 };
 
+struct ScaleBy {
+  FloatVec factor;
+  FloatVec operator()(FloatTag /*d*/, FloatVec x) const { return hn::Mul(x, factor); }
+};
+struct SoftCap {
+  FloatVec cap;
+  FloatVec operator()(FloatTag d, FloatVec x) const {
+    return hn::Mul(Tanh(d, hn::Div(x, cap)), cap);
+  }
+};
+
 template <typename F>
 HWY_NOINLINE void Map(F f, std::size_t n, Chunk& chunk) {
   const FloatTag d;
@@ -157,18 +168,25 @@ void MapChunk(UnaryFunction function, std::size_t n, Chunk& chunk) {
   }
 }
 
-void ApplyRows(UnaryFunction function, const tensor::MatrixView& x, std::int64_t first,
-               std::int64_t last) {
+/// f(n, chunk) for every chunk of the rows.
+template <typename F>
+HWY_INLINE void MapRows(const tensor::MatrixView& x, std::int64_t first, std::int64_t last,
+                        const F& f) {
   const auto cols = static_cast<std::size_t>(x.cols);
   Chunk chunk;
   for (std::int64_t row = first; row < last; ++row) {
     for (std::size_t begin = 0; begin < cols; begin += kChunk) {
       const std::size_t n = std::min(kChunk, cols - begin);
       Load(x, row, begin, n, chunk);
-      MapChunk(function, n, chunk);
+      f(n, chunk);
       Store(chunk, x, row, begin, n);
     }
   }
+}
+
+void ApplyRows(UnaryFunction function, const tensor::MatrixView& x, std::int64_t first,
+               std::int64_t last) {
+  MapRows(x, first, last, [&](std::size_t n, Chunk& chunk) { MapChunk(function, n, chunk); });
 }
 
 void GateRows(UnaryFunction function, const tensor::MatrixView& gate, const tensor::MatrixView& up,
@@ -191,6 +209,61 @@ void GateRows(UnaryFunction function, const tensor::MatrixView& gate, const tens
                    a.values + i);
       }
       Store(a, gate, row, begin, n);
+    }
+  }
+}
+
+void ScaleRows(float factor, const tensor::MatrixView& x, std::int64_t first, std::int64_t last) {
+  const FloatTag d;
+  MapRows(x, first, last,
+          [&](std::size_t n, Chunk& chunk) { Map(ScaleBy{hn::Set(d, factor)}, n, chunk); });
+}
+
+void CapRows(float cap, const tensor::MatrixView& x, std::int64_t first, std::int64_t last) {
+  const FloatTag d;
+  MapRows(x, first, last,
+          [&](std::size_t n, Chunk& chunk) { Map(SoftCap{hn::Set(d, cap)}, n, chunk); });
+}
+
+void ClampedSwigluRows(float alpha, float limit, const tensor::MatrixView& gate,
+                       const tensor::MatrixView& up, std::int64_t first, std::int64_t last) {
+  const FloatTag d;
+  const auto highest = hn::Set(d, limit);
+  const auto lowest = hn::Neg(highest);
+  const auto cols = static_cast<std::size_t>(gate.cols);
+  Chunk a, b;
+  for (std::int64_t row = first; row < last; ++row) {
+    for (std::size_t begin = 0; begin < cols; begin += kChunk) {
+      const std::size_t n = std::min(kChunk, cols - begin);
+      Load(gate, row, begin, n, a);
+      Load(up, row, begin, n, b);
+      for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
+        const auto g = hn::Min(hn::LoadU(d, a.values + i), highest);
+        const auto u = hn::Max(hn::Min(hn::LoadU(d, b.values + i), highest), lowest);
+        const auto glu = hn::Mul(g, Sigmoid(d, hn::Mul(g, hn::Set(d, alpha))));
+        hn::StoreU(hn::Mul(hn::Add(u, hn::Set(d, 1.0F)), glu), d, a.values + i);
+      }
+      Store(a, gate, row, begin, n);
+    }
+  }
+}
+
+void AddScaledRows(const tensor::MatrixView& x, const std::int32_t* index, const float* factors,
+                   const tensor::MatrixView& sums, std::int64_t first, std::int64_t last) {
+  const FloatTag d;
+  const auto cols = static_cast<std::size_t>(x.cols);
+  Chunk a, b;
+  for (std::int64_t row = first; row < last; ++row) {
+    const auto factor = hn::Set(d, factors[row]);
+    for (std::size_t begin = 0; begin < cols; begin += kChunk) {
+      const std::size_t n = std::min(kChunk, cols - begin);
+      Load(x, row, begin, n, a);
+      Load(sums, index[row], begin, n, b);
+      for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
+        const auto part = hn::Mul(hn::LoadU(d, a.values + i), factor);
+        hn::StoreU(hn::Add(hn::LoadU(d, b.values + i), part), d, b.values + i);
+      }
+      Store(b, sums, index[row], begin, n);
     }
   }
 }
@@ -218,8 +291,8 @@ void Rotate(tensor::DType type, std::byte* low, std::byte* high, std::size_t n,
 }
 
 void RopeRows(const tensor::MatrixView& x, const std::int32_t* positions,
-              std::span<const float> frequencies, std::size_t head_dim, std::int64_t first,
-              std::int64_t last) {
+              std::span<const float> frequencies, std::size_t head_dim, float magnitude,
+              std::int64_t first, std::int64_t last) {
   const std::size_t half = frequencies.size();
   HWY_ALIGN float cosines[kAngles + kMaxLanes] = {};
   HWY_ALIGN float sines[kAngles + kMaxLanes] = {};
@@ -229,8 +302,8 @@ void RopeRows(const tensor::MatrixView& x, const std::int32_t* positions,
       const std::size_t n = std::min(kAngles, half - begin);
       for (std::size_t i = 0; i < n; ++i) {
         const float angle = position * frequencies[begin + i];
-        cosines[i] = std::cos(angle);
-        sines[i] = std::sin(angle);
+        cosines[i] = std::cos(angle) * magnitude;
+        sines[i] = std::sin(angle) * magnitude;
       }
       for (std::size_t head = 0; head < static_cast<std::size_t>(x.cols); head += head_dim) {
         Rotate(x.type, At(x, row, head + begin), At(x, row, head + begin + half), n, cosines,
@@ -253,6 +326,10 @@ HWY_EXPORT(AddRows);
 HWY_EXPORT(ApplyRows);
 HWY_EXPORT(GateRows);
 HWY_EXPORT(RopeRows);
+HWY_EXPORT(ScaleRows);
+HWY_EXPORT(CapRows);
+HWY_EXPORT(ClampedSwigluRows);
+HWY_EXPORT(AddScaledRows);
 
 void rms_norm(tensor::MatrixView x, std::span<const float> weight, float eps, tensor::MatrixView y,
               base::ThreadPool& pool) {
@@ -296,14 +373,47 @@ void gated_product(UnaryFunction function, tensor::MatrixView gate, tensor::Matr
   });
 }
 
+void scale(tensor::MatrixView x, float factor, base::ThreadPool& pool) {
+  (void)active_isa();
+  const auto kernel = &HWY_DYNAMIC_DISPATCH(ScaleRows);
+  pool.parallel_for(
+      x.rows, [&](int, std::int64_t begin, std::int64_t end) { kernel(factor, x, begin, end); });
+}
+
+void soft_cap(tensor::MatrixView x, float cap, base::ThreadPool& pool) {
+  (void)active_isa();
+  const auto kernel = &HWY_DYNAMIC_DISPATCH(CapRows);
+  pool.parallel_for(x.rows,
+                    [&](int, std::int64_t begin, std::int64_t end) { kernel(cap, x, begin, end); });
+}
+
+void clamped_swiglu(float alpha, float limit, tensor::MatrixView gate, tensor::MatrixView up,
+                    base::ThreadPool& pool) {
+  (void)active_isa();
+  const auto kernel = &HWY_DYNAMIC_DISPATCH(ClampedSwigluRows);
+  pool.parallel_for(gate.rows, [&](int, std::int64_t begin, std::int64_t end) {
+    kernel(alpha, limit, gate, up, begin, end);
+  });
+}
+
+void add_scaled_rows(tensor::MatrixView x, std::span<const std::int32_t> index,
+                     std::span<const float> factors, tensor::MatrixView sums,
+                     base::ThreadPool& pool) {
+  (void)active_isa();
+  const auto kernel = &HWY_DYNAMIC_DISPATCH(AddScaledRows);
+  pool.parallel_for(x.rows, [&](int, std::int64_t begin, std::int64_t end) {
+    kernel(x, index.data(), factors.data(), sums, begin, end);
+  });
+}
+
 void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
-          std::span<const float> inverse_frequencies, std::int64_t head_dim,
-          base::ThreadPool& pool) {
+          std::span<const float> inverse_frequencies, std::int64_t head_dim, base::ThreadPool& pool,
+          float magnitude) {
   (void)active_isa();
   const auto kernel = &HWY_DYNAMIC_DISPATCH(RopeRows);
   pool.parallel_for(x.rows, [&](int, std::int64_t begin, std::int64_t end) {
-    kernel(x, positions.data(), inverse_frequencies, static_cast<std::size_t>(head_dim), begin,
-           end);
+    kernel(x, positions.data(), inverse_frequencies, static_cast<std::size_t>(head_dim), magnitude,
+           begin, end);
   });
 }
 

@@ -17,6 +17,10 @@ void rms_norm(tensor::MatrixView x, std::span<const float> weight, float eps, te
 /// y = (x - mean) / sqrt(var + eps) * weight + bias, biased variance.
 void layer_norm(tensor::MatrixView x, std::span<const float> weight, std::span<const float> bias,
                 float eps, tensor::MatrixView y, base::ThreadPool& pool);
+/// x *= factor.
+void scale(tensor::MatrixView x, float factor, base::ThreadPool& pool);
+/// x = cap * tanh(x / cap).
+void soft_cap(tensor::MatrixView x, float cap, base::ThreadPool& pool);
 /// x += y, rounded to x's type.
 void add_in_place(tensor::MatrixView x, tensor::MatrixView y, base::ThreadPool& pool);
 
@@ -26,13 +30,21 @@ void apply(UnaryFunction function, tensor::MatrixView x, base::ThreadPool& pool)
 /// gate = f(gate) * up; f(gate) is rounded to the type first, as the references do.
 void gated_product(UnaryFunction function, tensor::MatrixView gate, tensor::MatrixView up,
                    base::ThreadPool& pool);
+/// gate = g sigmoid(alpha g) * (u + 1), with g = min(gate, limit) and u = up within +-limit: what
+/// the experts of gpt-oss compute.
+void clamped_swiglu(float alpha, float limit, tensor::MatrixView gate, tensor::MatrixView up,
+                    base::ThreadPool& pool);
+/// sums[index[r]] += factors[r] * x[r], in f32; an index stands once.
+void add_scaled_rows(tensor::MatrixView x, std::span<const std::int32_t> index,
+                     std::span<const float> factors, tensor::MatrixView sums,
+                     base::ThreadPool& pool);
 
 /// Rotates the first 2n columns of each head of x[rows, heads * head_dim] in place, n being the
-/// number of frequencies: pairs (i, i + n), angle position * inverse_frequency[i] in f32;
-/// `positions` has one entry per row.
+/// number of frequencies: pairs (i, i + n), angle position * inverse_frequency[i] in f32, sine and
+/// cosine times `magnitude`; `positions` has one entry per row.
 void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
-          std::span<const float> inverse_frequencies, std::int64_t head_dim,
-          base::ThreadPool& pool);
+          std::span<const float> inverse_frequencies, std::int64_t head_dim, base::ThreadPool& pool,
+          float magnitude = 1.0F);
 
 /// Keys and values of one sequence: row j is position j; rows of kv_heads * head_dim elements.
 struct AttentionSequence {
@@ -52,9 +64,12 @@ struct AttentionCall {
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
   float scale = 1.0F;
+  float soft_cap = 0.0F;  ///< scores s become cap * tanh(s / cap); 0: they stay
   bool causal = false;
-  std::int64_t window =
-      0;  ///< causal: the last positions that a query sees, its own included; 0: all
+  /// Positions that a query sees to either side, its own included in both; 0: all.
+  std::int64_t window = 0;
+  /// For each head the score of a position without a value, which every query sees; empty: none.
+  std::span<const float> sinks;
   std::span<const AttentionSequence> sequences;
 };
 

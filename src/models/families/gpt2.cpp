@@ -114,6 +114,8 @@ const Family kGpt2 = {
     .position = PositionKind::learned,
     .gated_mlp = false,
     .head_activation = kernels::cpu::UnaryFunction::tanh,
+    .gguf = "gpt2",
+    .gguf_activation = kernels::cpu::UnaryFunction::gelu_tanh,
 };
 
 }  // namespace assay::models

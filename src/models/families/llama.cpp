@@ -146,6 +146,7 @@ extern const Family kQwen2;
 const Family kQwen2 = [] {
   Family qwen = family("qwen2", kQwen2Names);
   qwen.keys.max_positions = {"max_position_embeddings", 32768};
+  qwen.gguf = "qwen2";
   qwen.attention_bias = AttentionBias::without_output;
   qwen.window = WindowRule::by_layer;
   qwen.default_window = 4096;
@@ -157,6 +158,7 @@ const Family kQwen3 = [] {
   Family qwen = family("qwen3", kQwen3Names);
   qwen.keys.max_positions = {"max_position_embeddings", 32768};
   qwen.keys.head_dim = 128;
+  qwen.gguf = "qwen3";
   qwen.head_norms = true;
   qwen.window = WindowRule::by_layer;
   qwen.default_window = 4096;

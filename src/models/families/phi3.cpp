@@ -104,7 +104,8 @@ const Family kPhi3 = {
     .position = PositionKind::rope,
     .gated_mlp = true,
     .head_activation = kernels::cpu::UnaryFunction::tanh,
-    .partial_rotary = true,
+    .gguf = "phi3",
+    .rope = {.partial = true},
     .window = WindowRule::every_block,
 };
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import torch
 from transformers import (BertConfig, BertForSequenceClassification, BertModel, DistilBertConfig,
-                          DistilBertForSequenceClassification, GPT2Config, GPT2LMHeadModel,
-                          LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
-                          Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
+                          DistilBertForSequenceClassification, Gemma2Config, Gemma2ForCausalLM,
+                          Gemma3ForCausalLM, Gemma3TextConfig, GPT2Config, GPT2LMHeadModel,
+                          GptOssConfig, GptOssForCausalLM, LlamaConfig, LlamaForCausalLM,
+                          MistralConfig, MistralForCausalLM, ModernBertConfig,
+                          ModernBertForSequenceClassification, ModernBertModel, Phi3Config, Phi3ForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
                           Qwen3ForCausalLM, RobertaConfig, RobertaForSequenceClassification,
                           XLMRobertaConfig, XLMRobertaModel)
 
@@ -36,7 +38,9 @@ def randomize(model: torch.nn.Module, gains: dict[str, float]) -> None:
         gain = next((g for part, g in gains.items() if part in name), 1.0)
         with torch.no_grad():
             if parameter.dim() == 1 and name.endswith("weight"):
-                parameter.copy_(1.0 + 0.25 * torch.randn_like(parameter))
+                # Gemma's norms multiply by 1 + weight.
+                center = 0.0 if "gemma" in model.config.model_type else 1.0
+                parameter.copy_(center + 0.25 * torch.randn_like(parameter))
             elif parameter.dim() == 1:
                 parameter.copy_(0.1 * gain * torch.randn_like(parameter))
             elif "embed" in name or "wte" in name or "wpe" in name:
@@ -46,8 +50,12 @@ def randomize(model: torch.nn.Module, gains: dict[str, float]) -> None:
 
 
 LLAMA_GAINS = {"q_proj": 1.7, "k_proj": 1.7, "qkv_proj": 1.4, "down_proj": 1.5, "lm_head": 2.0,
-               "c_attn": 2.2, "c_fc": 1.8}
-BERT_GAINS = {"query": 1.7, "key": 1.7, "q_lin": 1.7, "k_lin": 1.7, "classifier": 2.0}
+               "c_attn": 2.2, "c_fc": 1.8, "sinks": 15.0, "router.weight": 3.0,
+               "experts.gate_up_proj": 5.0}
+# Embeddings are multiplied by sqrt(width), and the head is tied: were they large, a token would
+# follow itself for ever.
+GEMMA_GAINS = LLAMA_GAINS | {"embed_tokens": 0.2}
+BERT_GAINS = {"Wqkv": 1.4, "query": 1.7, "key": 1.7, "q_lin": 1.7, "k_lin": 1.7, "classifier": 2.0}
 
 
 def llama_tied() -> LlamaForCausalLM:
@@ -154,6 +162,70 @@ def gpt2() -> GPT2LMHeadModel:
         vocab_size=103, n_embd=60, n_layer=2, n_head=4, n_positions=160, **SPECIAL))
 
 
+def gemma2() -> Gemma2ForCausalLM:
+    """Soft caps low enough to bend, a window in every other block, norms on both sides."""
+    return Gemma2ForCausalLM(Gemma2Config(
+        vocab_size=97, hidden_size=64, intermediate_size=72, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=20, max_position_embeddings=160,
+        rms_norm_eps=1e-6, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        query_pre_attn_scalar=24, attn_logit_softcapping=2.5, final_logit_softcapping=1.5,
+        sliding_window=27, tie_word_embeddings=True, **SPECIAL))
+
+
+def gemma3() -> Gemma3ForCausalLM:
+    """Norms of heads, a RoPE of its own in the blocks with a window, the other one scaled."""
+    return Gemma3ForCausalLM(Gemma3TextConfig(
+        vocab_size=97, hidden_size=64, intermediate_size=72, num_hidden_layers=3,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=20, max_position_embeddings=160,
+        rms_norm_eps=1e-6, rope_parameters={
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0}},
+        query_pre_attn_scalar=24, sliding_window=27, sliding_window_pattern=2,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        tie_word_embeddings=True, **SPECIAL))
+
+
+def gpt_oss() -> GptOssForCausalLM:
+    """Two of five experts a token, gates that are clamped, sinks, a window in every other block."""
+    return GptOssForCausalLM(GptOssConfig(
+        vocab_size=97, hidden_size=64, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, head_dim=16, max_position_embeddings=256,
+        num_local_experts=5, num_experts_per_tok=2, rms_norm_eps=1e-5,
+        rope_parameters={
+            "rope_type": "yarn", "rope_theta": 10000.0, "factor": 8.0, "beta_fast": 8.0,
+            "beta_slow": 1.0, "truncate": False, "original_max_position_embeddings": 32},
+        sliding_window=27, tie_word_embeddings=False, **SPECIAL))
+
+
+def qwen2_yarn() -> Qwen2ForCausalLM:
+    """YaRN with its range cut to whole frequencies, as Qwen's long contexts ask for."""
+    return Qwen2ForCausalLM(Qwen2Config(
+        vocab_size=97, hidden_size=48, intermediate_size=72, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=256,
+        rms_norm_eps=1e-6, rope_parameters={
+            "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0,
+            "original_max_position_embeddings": 64},
+        tie_word_embeddings=True, **SPECIAL))
+
+
+MODERNBERT = {
+    "vocab_size": 113, "hidden_size": 48, "intermediate_size": 40, "num_hidden_layers": 4,
+    "num_attention_heads": 3, "max_position_embeddings": 100, "local_attention": 18,
+    "norm_eps": 1e-5, "bos_token_id": 0, "eos_token_id": 1, "cls_token_id": 0, "sep_token_id": 1,
+    "pad_token_id": 2}
+
+
+def modernbert_classifier() -> ModernBertForSequenceClassification:
+    """Two RoPE bases, nine positions to either side in two of four blocks, a head of its own."""
+    return ModernBertForSequenceClassification(ModernBertConfig(
+        **MODERNBERT, num_labels=3, id2label={0: "no", 1: "perhaps", 2: "yes"},
+        label2id={"no": 0, "perhaps": 1, "yes": 2}, classifier_pooling="mean"))
+
+
+def modernbert_embedding() -> ModernBertModel:
+    return ModernBertModel(ModernBertConfig(**MODERNBERT))
+
+
 def roberta_classifier() -> RobertaForSequenceClassification:
     """100 positions behind the padding token's."""
     return RobertaForSequenceClassification(RobertaConfig(
@@ -198,12 +270,18 @@ def as_transformers_4(path: Path) -> None:
     """Rewrites config.json to the keys of transformers 4: most files on the hub have these."""
     config = json.loads(path.read_text())
     rope = config.pop("rope_parameters")
-    config["rope_theta"] = rope["rope_theta"]
-    scaled = {key: value for key, value in rope.items() if key != "rope_theta"}
-    config["rope_scaling"] = scaled if scaled["rope_type"] != "default" else None
+    if "full_attention" in rope:
+        config["global_rope_theta"] = rope["full_attention"]["rope_theta"]
+        config["local_rope_theta"] = rope["sliding_attention"]["rope_theta"]
+        config["global_attn_every_n_layers"] = 3
+    else:
+        config["rope_theta"] = rope["rope_theta"]
+        scaled = {key: value for key, value in rope.items() if key != "rope_theta"}
+        config["rope_scaling"] = scaled if scaled["rope_type"] != "default" else None
+    config.pop("layer_types", None)
     config["torch_dtype"] = config.pop("dtype")
     config["transformers_version"] = "4.46.3"
-    if config["head_dim"] == config["hidden_size"] // config["num_attention_heads"]:
+    if config.get("head_dim") == config["hidden_size"] // config["num_attention_heads"]:
         del config["head_dim"]  # older files leave it to hidden/heads
     path.write_text(json.dumps(config, indent=2) + "\n")
 
@@ -294,13 +372,12 @@ def mean_pooled(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 def encoder_outputs(model, ids: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
     classifier = hasattr(model, "classifier")
-    output = model(ids, attention_mask=mask, output_hidden_states=True)
-    hidden = output.hidden_states[-1]
+    hidden = model.base_model(ids, attention_mask=mask).last_hidden_state
     mean = mean_pooled(hidden, mask)
     result = {"hidden": hidden, "mean": mean,
               "normalized": torch.nn.functional.normalize(mean, p=2, dim=1)}
     if classifier:
-        result["logits"] = output.logits
+        result["logits"] = model(ids, attention_mask=mask).logits
     return result
 
 
@@ -333,6 +410,12 @@ MODELS = {
     "qwen3": (qwen3, torch.bfloat16, False),
     "phi3": (phi3, torch.bfloat16, False),
     "gpt2": (gpt2, torch.float16, False),
+    "gemma2": (gemma2, torch.bfloat16, True),
+    "gemma3": (gemma3, torch.bfloat16, False),
+    "gpt_oss": (gpt_oss, torch.bfloat16, False),
+    "qwen2_yarn": (qwen2_yarn, torch.bfloat16, True),
+    "modernbert_classifier": (modernbert_classifier, torch.float16, True),
+    "modernbert_embedding": (modernbert_embedding, torch.bfloat16, False),
     "bert_embedding": (bert_embedding, torch.float32, False),
     "bert_classifier": (bert_classifier, torch.float16, False),
     "distilbert_classifier": (distilbert_classifier, torch.float16, False),
@@ -348,7 +431,8 @@ def make_random_models(out: Path, only: list[str] | None = None) -> None:
         seed_everything(name)
         model = maker()
         decoder = hasattr(model, "lm_head")
-        randomize(model, LLAMA_GAINS if decoder else BERT_GAINS)
+        gains = GEMMA_GAINS if name.startswith("gemma") else LLAMA_GAINS
+        randomize(model, gains if decoder else BERT_GAINS)
         model = save_and_reload(model, stored, out / "models" / name, transformers_4)
         tensors, metadata = (decoder_golden if decoder else encoder_golden)(model, name)
         write_golden(out / "models" / name / "golden.safetensors", tensors, metadata)

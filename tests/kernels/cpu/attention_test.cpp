@@ -25,7 +25,17 @@ struct Problem {
   DType type;
   bool causal;
   std::int64_t window = 0;
+  float soft_cap = 0.0F;
+  bool sinks = false;
 
+  /// Of head h; some above all scores, some far below.
+  [[nodiscard]] std::vector<float> sink_values() const {
+    std::vector<float> values;
+    for (std::int64_t h = 0; sinks && h < heads; ++h) {
+      values.push_back(static_cast<float>(h % 5 * 3 - 5));
+    }
+    return values;
+  }
   [[nodiscard]] float scale() const { return 1.0F / std::sqrt(static_cast<float>(head_dim)); }
 };
 
@@ -48,7 +58,8 @@ AttentionSequence sequence_of(const Inputs& in, std::int64_t begin, std::int64_t
 }
 
 AttentionCall call_of(const Problem& p, tensor::MatrixView q, tensor::MatrixView out,
-                      std::span<const AttentionSequence> sequences) {
+                      std::span<const AttentionSequence> sequences,
+                      std::span<const float> sinks = {}) {
   return {.q = q,
           .out = out,
           .kv = p.type,
@@ -56,8 +67,10 @@ AttentionCall call_of(const Problem& p, tensor::MatrixView q, tensor::MatrixView
           .kv_heads = p.kv_heads,
           .head_dim = p.head_dim,
           .scale = p.scale(),
+          .soft_cap = p.soft_cap,
           .causal = p.causal,
           .window = p.window,
+          .sinks = sinks,
           .sequences = sequences};
 }
 
@@ -66,7 +79,8 @@ StridedMatrix run(const Problem& p, const Inputs& in, int threads) {
   Workspace workspace;
   StridedMatrix out(p.type, p.queries, p.heads * p.head_dim);
   const AttentionSequence sequence = sequence_of(in, 0, p.queries, p.keys);
-  attention(call_of(p, in.q.view(), out.view(), {&sequence, 1}), pool, workspace);
+  const std::vector<float> sinks = p.sink_values();
+  attention(call_of(p, in.q.view(), out.view(), {&sequence, 1}, sinks), pool, workspace);
   return out;
 }
 
@@ -81,11 +95,13 @@ Reference reference(const Problem& p, const Inputs& in, std::int64_t query, std:
   const std::size_t q_begin = static_cast<std::size_t>(head) * width;
   const std::size_t k_begin = static_cast<std::size_t>(head / (p.heads / p.kv_heads)) * width;
   const auto q = in.q.row(query);
-  const std::int64_t visible = p.causal ? p.keys - p.queries + query + 1 : p.keys;
+  const std::int64_t position = p.keys - p.queries + query;
+  std::int64_t visible = p.causal ? position + 1 : p.keys;
+  if (!p.causal && p.window > 0) visible = std::min(visible, position + p.window);
   std::vector<double> scores;
   double largest_norm = 0;
   double largest_value = 0;
-  const std::int64_t first = p.window == 0 ? 0 : std::max<std::int64_t>(0, visible - p.window);
+  const std::int64_t first = p.window == 0 ? 0 : std::max<std::int64_t>(0, position + 1 - p.window);
   for (std::int64_t j = first; j < visible; ++j) {
     const auto k = in.k.row(j);
     double dot = 0, q_square = 0, k_square = 0;
@@ -94,11 +110,18 @@ Reference reference(const Problem& p, const Inputs& in, std::int64_t query, std:
       q_square += double{q[q_begin + i]} * q[q_begin + i];
       k_square += double{k[k_begin + i]} * k[k_begin + i];
     }
-    scores.push_back(dot * double{p.scale()});
+    const double score = dot * double{p.scale()};
+    const double cap = double{p.soft_cap};
+    scores.push_back(cap > 0 ? cap * std::tanh(score / cap) : score);
     largest_norm = std::max(largest_norm, std::sqrt(q_square * k_square) * double{p.scale()});
   }
-  const double largest = *std::ranges::max_element(scores);
+  double largest = *std::ranges::max_element(scores);
   double total = 0;
+  if (p.sinks) {
+    const double sink = double{p.sink_values()[static_cast<std::size_t>(head)]};
+    largest = std::max(largest, sink);
+    total = std::exp(sink - largest);
+  }
   std::vector<double> out(width);
   for (std::int64_t j = first; j < visible; ++j) {
     const double weight = std::exp(scores[static_cast<std::size_t>(j - first)] - largest);
@@ -112,7 +135,7 @@ Reference reference(const Problem& p, const Inputs& in, std::int64_t query, std:
   for (double& x : out) x /= total;
   // Rounding of the dot products moves the exponents, that of the sums the result; both walk
   // randomly.
-  const double steps = 4 * std::sqrt(static_cast<double>(p.head_dim)) * largest_norm +
+  const double steps = (4 * std::sqrt(static_cast<double>(p.head_dim)) + 8) * largest_norm +
                        4 * std::sqrt(static_cast<double>(visible)) + 16;
   return {out, 0x1p-24 * steps * largest_value};
 }
@@ -177,6 +200,28 @@ TEST(Attention, AWindowEndsAnywhereInATile) {
       expect_matches({2, 2, 16, 150, 150, DType::f32, true, window});
       expect_matches({6, 2, 33, 40, 200, DType::bf16, true, window});
     }
+  });
+}
+
+TEST(Attention, AWindowToBothSidesEndsAnywhereInATile) {
+  for_each_isa([] {
+    for (const std::int64_t window : {1, 2, 16, 33, 63, 64, 65, 100, 149, 150, 500}) {
+      expect_matches({2, 2, 16, 150, 150, DType::f32, false, window});
+      expect_matches({3, 3, 33, 70, 70, DType::f16, false, window});
+    }
+    expect_matches({1, 1, 16, 1, 1, DType::f32, false, 9});
+  });
+}
+
+TEST(Attention, SoftCapsAndSinks) {
+  for_each_isa([] {
+    for (const DType type : kFloatTypes) {
+      expect_matches({4, 2, 20, 5, 150, type, true, 0, 0.7F});
+      expect_matches({4, 2, 20, 5, 150, type, true, 0, 50.0F});
+      expect_matches({10, 2, 20, 5, 150, type, true, 0, 0.0F, true});
+      expect_matches({10, 2, 20, 70, 150, type, true, 29, 2.0F, true});
+    }
+    expect_matches({5, 5, 16, 1, 1, DType::f32, true, 0, 0.0F, true});
   });
 }
 

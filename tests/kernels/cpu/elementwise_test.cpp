@@ -337,6 +337,97 @@ TEST(GatedProduct, RoundsTheGateFirst) {
   });
 }
 
+TEST(Scale, AndSoftCapMatchDouble) {
+  base::ThreadPool pool(2);
+  for_each_isa([&] {
+    for (const DType type : kFloatTypes) {
+      for (const std::int64_t cols : widths()) {
+        const auto x = StridedMatrix::random(type, 2, cols, 3, 4.0);
+        auto scaled = x.copy();
+        auto capped = x.copy();
+        scale(scaled.view(), 1.7F, pool);
+        soft_cap(capped.view(), 2.5F, pool);
+        for (std::int64_t r = 0; r < 2; ++r) {
+          for (std::size_t i = 0; i < static_cast<std::size_t>(cols); ++i) {
+            const double value = double{x.row(r)[i]};
+            expect_rounded(scaled.row(r)[i], value * double{1.7F}, type, 0x1p-24 * std::abs(value));
+            expect_rounded(capped.row(r)[i], 2.5 * std::tanh(value / 2.5), type, 0x1p-20);
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST(ClampedSwiglu, MatchesDoubleOnBothSidesOfTheLimits) {
+  base::ThreadPool pool(2);
+  for_each_isa([&] {
+    for (const DType type : kFloatTypes) {
+      for (const std::int64_t cols : widths()) {
+        const auto gate = StridedMatrix::random(type, 2, cols, 5, 3.0);
+        const auto up = StridedMatrix::random(type, 2, cols, 6, 3.0);
+        auto result = gate.copy();
+        clamped_swiglu(1.702F, 2.0F, result.view(), up.view(), pool);
+        for (std::int64_t r = 0; r < 2; ++r) {
+          for (std::size_t i = 0; i < static_cast<std::size_t>(cols); ++i) {
+            const double g = std::min(double{gate.row(r)[i]}, 2.0);
+            const double u = std::clamp(double{up.row(r)[i]}, -2.0, 2.0);
+            const double wanted = (u + 1.0) * g / (1.0 + std::exp(-double{1.702F} * g));
+            expect_rounded(result.row(r)[i], wanted, type, 0x1p-20 * (1.0 + std::abs(wanted)));
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST(AddScaledRows, AddsToTheRowsAskedForAndNoOthers) {
+  base::ThreadPool pool(2);
+  const std::vector<std::int32_t> index = {4, 0, 3};
+  const std::vector<float> factors = {0.5F, -2.0F, 0.3F};
+  for_each_isa([&] {
+    for (const DType type : kFloatTypes) {
+      for (const std::int64_t cols : widths()) {
+        const auto x = StridedMatrix::random(type, 3, cols, 7);
+        const auto before = StridedMatrix::random(DType::f32, 5, cols, 8);
+        auto sums = before.copy();
+        add_scaled_rows(x.view(), index, factors, sums.view(), pool);
+        for (std::int64_t r = 0; r < 5; ++r) {
+          auto wanted = before.row(r);
+          for (std::size_t j = 0; j < index.size(); ++j) {
+            if (index[j] != r) continue;
+            const auto row = x.row(static_cast<std::int64_t>(j));
+            for (std::size_t i = 0; i < wanted.size(); ++i) {
+              const float part = factors[j] * row[i];
+              wanted[i] += part;
+            }
+          }
+          EXPECT_EQ(sums.row(r), wanted) << r;
+        }
+      }
+    }
+  });
+}
+
+TEST(Rope, AMagnitudeMultipliesWhatIsRotated) {
+  base::ThreadPool pool(1);
+  const std::vector<std::int32_t> positions = {0, 900};
+  const std::vector<float> frequencies = {1.0F, 0.01F};
+  for_each_isa([&] {
+    const auto before = StridedMatrix::random(DType::f32, 2, 12, 9);
+    auto plain = before.copy();
+    auto larger = before.copy();
+    rope(plain.view(), positions, frequencies, 6, pool);
+    rope(larger.view(), positions, frequencies, 6, pool, 1.25F);
+    for (std::int64_t r = 0; r < 2; ++r) {
+      for (std::size_t c = 0; c < 12; ++c) {
+        const float factor = c % 6 < 4 ? 1.25F : 1.0F;
+        EXPECT_NEAR(larger.row(r)[c], factor * plain.row(r)[c], 1e-6);
+      }
+    }
+  });
+}
+
 TEST(Rope, FewerFrequenciesRotateTheFirstColumnsOfEachHead) {
   base::ThreadPool pool(2);
   const std::vector<std::int32_t> positions = {3, 700};
