@@ -81,7 +81,8 @@ void slice_block_scales(const EncodedTensor& stored, std::int64_t first, std::in
   result.nested = std::move(nested);
 }
 
-/// Rows first, first + step, ... in bytes of their own; only for what has no scales beside its codes.
+/// Rows first, first + step, ... in bytes of their own; only for what has no scales beside its
+/// codes.
 EncodedTensor strided_rows(const EncodedTensor& stored, std::int64_t first, std::int64_t count,
                            std::int64_t step) {
   const precision::EncodingInfo& info = precision::info(stored.encoding);

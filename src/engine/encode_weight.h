@@ -16,9 +16,9 @@ namespace assay::engine {
 [[nodiscard]] precision::EncodedTensor undo_interleaving(const precision::EncodedTensor& stored,
                                                          std::int64_t head_dim);
 
-/// Rows first, first + step, ... (`count` of them) of a weight. Neighbours come with their scales and
-/// borrow the bytes; unsupported where they begin inside of a block. With a step, only of a weight
-/// whose rows are aligned and have no scales of their own; internal error for others.
+/// Rows first, first + step, ... (`count` of them) of a weight. Neighbours come with their scales
+/// and borrow the bytes; unsupported where they begin inside of a block. With a step, only of a
+/// weight whose rows are aligned and have no scales of their own; internal error for others.
 [[nodiscard]] precision::EncodedTensor slice_rows(const precision::EncodedTensor& stored,
                                                   std::int64_t first, std::int64_t count,
                                                   std::int64_t step = 1);

@@ -92,7 +92,7 @@ struct GgufModel {
                       : spec.layer.lookup ? table
                                           : encoding;
       // What has no encoder gets random blocks.
-      const auto* encode = precision::info(as).encode;
+      const auto encode = precision::info(as).encode;
       file.tensor(gguf_name(spec.role), spec.matrix ? rows : 0,
                   encode != nullptr ? encode(plain, rows, cols)
                                     : precision::sample_weight(as, rows, cols, 7));

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "files/stored_type.h"
 #include "precision/encoding.h"
 
 namespace assay::testing {
@@ -50,20 +52,11 @@ class GgufWriter {
 
  private:
   static std::uint32_t type_of(precision::Encoding encoding) {
-    switch (encoding) {
-      case precision::Encoding::f16:
-        return 1;
-      case precision::Encoding::q4_0:
-        return 2;
-      case precision::Encoding::q4_1:
-        return 3;
-      case precision::Encoding::q8_0:
-        return 8;
-      case precision::Encoding::bf16:
-        return 30;
-      default:
-        return 0;
+    for (std::uint32_t id = 0; id < 64; ++id) {
+      const files::StoredType* type = files::find_ggml_type(id);
+      if (type != nullptr && type->encoding == encoding) return id;
     }
+    throw std::logic_error("GGUF has no such encoding");
   }
   template <typename T>
   static void put(std::string& to, T value) {

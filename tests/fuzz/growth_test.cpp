@@ -121,7 +121,7 @@ const std::vector<Hostile>& cases() {
          for (std::size_t i = 0; i < n; ++i) text += fmt::format(" - &a{} b\n - *a{}\n", i, i);
          return text;
        }},
-      {"study_quotes", &kStudy, 100'000,
+      {"study_quotes", &kStudy, 40'000,
        [](std::size_t n) { return "a: \"" + repeated("\\n\n ", n) + "\"\n"; }}};
   return all;
 }

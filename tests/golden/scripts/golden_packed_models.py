@@ -103,7 +103,8 @@ def make_gptq(out: Path, work: Path) -> None:
             (folder / file).write_bytes((work / f"{name}-quantized" / file).read_bytes())
         tidy(folder)
         backend = BACKEND.AWQ_TORCH if awq else BACKEND.GPTQ_TORCH
-        loaded = GPTQModel.load(str(work / f"{name}-quantized"), backend=backend, device="cpu")
+        loaded = GPTQModel.load(str(work / f"{name}-quantized"), backend=backend, device="cpu",
+                                dtype=torch.float16)  # by itself it rounds the scales to bf16
         decoded = {path: (decoded_awq if awq else decoded_gptq)(module)
                    for path, module in loaded.model.named_modules() if hasattr(module, "qweight")}
         with torch.no_grad():

@@ -10,6 +10,10 @@
 namespace assay::kernels::cpu {
 namespace {
 
+using precision::Activation;
+using precision::EncodedTensor;
+using precision::Encoding;
+using tensor::DType;
 using testing::Values;
 
 struct Form {
