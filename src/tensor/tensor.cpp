@@ -9,15 +9,22 @@ namespace assay::tensor {
 namespace {
 
 constexpr std::size_t kAlignment = 64;
-std::atomic<std::int64_t> current_bytes{0};
-std::atomic<std::int64_t> peak_bytes{0};
 
-void account(std::int64_t bytes) noexcept {
-  const std::int64_t now = current_bytes.fetch_add(bytes) + bytes;
-  std::int64_t peak = peak_bytes.load();
-  while (now > peak && !peak_bytes.compare_exchange_weak(peak, now)) {
+struct Account {
+  std::atomic<std::int64_t> current{0};
+  std::atomic<std::int64_t> peak{0};
+
+  void add(std::int64_t bytes) noexcept {
+    const std::int64_t now = current.fetch_add(bytes) + bytes;
+    std::int64_t before = peak.load();
+    while (now > before && !peak.compare_exchange_weak(before, now)) {
+    }
   }
-}
+};
+Account accounts[2];  // by DeviceKind
+DeviceAllocator cuda_allocator;
+
+Account& account(DeviceKind kind) noexcept { return accounts[static_cast<std::size_t>(kind)]; }
 
 std::size_t padded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
@@ -27,9 +34,15 @@ std::string to_string(const Device& device) {
   return device.kind == DeviceKind::cpu ? "cpu" : fmt::format("cuda:{}", device.index);
 }
 
-AllocationStats allocation_stats() noexcept { return {current_bytes.load(), peak_bytes.load()}; }
+AllocationStats allocation_stats(DeviceKind kind) noexcept {
+  return {account(kind).current.load(), account(kind).peak.load()};
+}
 
-void reset_peak_allocation() noexcept { peak_bytes.store(current_bytes.load()); }
+void reset_peak_allocation() noexcept {
+  for (Account& a : accounts) a.peak.store(a.current.load());
+}
+
+void set_cuda_allocator(const DeviceAllocator& allocator) noexcept { cuda_allocator = allocator; }
 
 Buffer::Buffer(std::size_t bytes, bool zero) : size_(bytes) {
   if (bytes == 0) return;
@@ -43,26 +56,56 @@ Buffer::Buffer(std::size_t bytes, bool zero) : size_(bytes) {
   } else {
     std::memset(data_ + bytes, 0, padded(bytes) - bytes);
   }
-  account(static_cast<std::int64_t>(padded(bytes)));
+  account(DeviceKind::cpu).add(static_cast<std::int64_t>(padded(bytes)));
+}
+
+Buffer::Buffer(std::size_t bytes, Device device) {
+  if (device.kind == DeviceKind::cpu) {
+    *this = Buffer(bytes);
+    return;
+  }
+  device_ = device;
+  size_ = bytes;
+  if (bytes == 0) return;
+  if (cuda_allocator.allocate == nullptr) {
+    fail(ErrorCode::internal, "memory of {} was asked for before the device was opened",
+         to_string(device));
+  }
+  data_ = static_cast<std::byte*>(cuda_allocator.allocate(device.index, bytes));
+  account(device.kind).add(static_cast<std::int64_t>(bytes));
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      device_(std::exchange(other.device_, {})) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
+  std::swap(device_, other.device_);
   return *this;
 }
 
 Buffer::~Buffer() {
   if (data_ == nullptr) return;
-  account(-static_cast<std::int64_t>(padded(size_)));
+  if (device_.kind == DeviceKind::cuda) {
+    account(device_.kind).add(-static_cast<std::int64_t>(size_));
+    cuda_allocator.release(device_.index, data_);
+    return;
+  }
+  account(DeviceKind::cpu).add(-static_cast<std::int64_t>(padded(size_)));
   ::operator delete(data_, std::align_val_t(kAlignment));
 }
 
 Matrix::Matrix(DType type, std::int64_t rows, std::int64_t cols, bool zero)
     : buffer_(static_cast<std::size_t>(rows * cols) * size_of(type), zero),
+      type_(type),
+      rows_(rows),
+      cols_(cols) {}
+
+Matrix::Matrix(DType type, std::int64_t rows, std::int64_t cols, Device device)
+    : buffer_(static_cast<std::size_t>(rows * cols) * size_of(type), device),
       type_(type),
       rows_(rows),
       cols_(cols) {}

@@ -22,21 +22,31 @@ struct Device {
 /// "cpu" or "cuda:0".
 [[nodiscard]] std::string to_string(const Device& device);
 
-/// Bytes owned by this process's Buffers, now and at most so far.
+/// Bytes owned by this process's Buffers, now and at most so far; those of all devices of a kind.
 struct AllocationStats {
   std::int64_t current = 0;
   std::int64_t peak = 0;
 };
-[[nodiscard]] AllocationStats allocation_stats() noexcept;
+[[nodiscard]] AllocationStats allocation_stats(DeviceKind kind = DeviceKind::cpu) noexcept;
 void reset_peak_allocation() noexcept;
 
-/// Owner of 64-byte aligned host memory, padded to a multiple of 64 bytes; the padding may be read.
-/// Move only. Failure is Error(out_of_memory) with the bytes asked.
+/// How memory of CUDA devices is had; given by the layer that knows them, before the first Buffer
+/// there. allocate() throws out_of_memory; release() does not throw.
+struct DeviceAllocator {
+  void* (*allocate)(int device, std::size_t bytes) = nullptr;
+  void (*release)(int device, void* memory) noexcept = nullptr;
+};
+void set_cuda_allocator(const DeviceAllocator& allocator) noexcept;
+
+/// Owner of memory, aligned to 64 bytes or better. Host memory is padded to a multiple of 64 bytes;
+/// the padding may be read. Move only. Failure is Error(out_of_memory) with the bytes asked.
 class Buffer {
  public:
   Buffer() = default;
-  /// Uninitialized unless `zero`.
+  /// Host memory, uninitialized unless `zero`.
   explicit Buffer(std::size_t bytes, bool zero = false);
+  /// Uninitialized memory of a device.
+  Buffer(std::size_t bytes, Device device);
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer();
@@ -44,6 +54,7 @@ class Buffer {
   [[nodiscard]] std::byte* data() noexcept { return data_; }
   [[nodiscard]] const std::byte* data() const noexcept { return data_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] Device device() const noexcept { return device_; }
   template <typename T>
   [[nodiscard]] T* as() noexcept {
     return reinterpret_cast<T*>(data_);
@@ -56,16 +67,18 @@ class Buffer {
  private:
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  Device device_;
 };
 
-/// Erased view of a dense row-major matrix in host memory; does not own. `stride` is in elements
-/// between rows and at least `cols`. Lives at most as long as what it points into.
+/// Erased view of a dense row-major matrix in the memory of `device`; does not own. `stride` is in
+/// elements between rows and at least `cols`. Lives at most as long as what it points into.
 struct MatrixView {
   void* data = nullptr;
   DType type = DType::f32;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
   std::int64_t stride = 0;
+  Device device = {};
 
   template <typename T>
   [[nodiscard]] T* row(std::int64_t r) const {
@@ -76,12 +89,16 @@ struct MatrixView {
   }
   /// Rows [begin, begin + count).
   [[nodiscard]] MatrixView slice(std::int64_t begin, std::int64_t count) const {
-    return {row_bytes(begin), type, count, cols, stride};
+    return {row_bytes(begin), type, count, cols, stride, device};
   }
   /// Columns [begin, begin + count) of every row.
   [[nodiscard]] MatrixView columns(std::int64_t begin, std::int64_t count) const {
-    return {static_cast<std::byte*>(data) + static_cast<std::size_t>(begin) * size_of(type), type,
-            rows, count, stride};
+    return {static_cast<std::byte*>(data) + static_cast<std::size_t>(begin) * size_of(type),
+            type,
+            rows,
+            count,
+            stride,
+            device};
   }
 };
 
@@ -90,9 +107,10 @@ class Matrix {
  public:
   Matrix() = default;
   Matrix(DType type, std::int64_t rows, std::int64_t cols, bool zero = false);
+  Matrix(DType type, std::int64_t rows, std::int64_t cols, Device device);
 
   [[nodiscard]] MatrixView view() const {
-    return {const_cast<std::byte*>(buffer_.data()), type_, rows_, cols_, cols_};
+    return {const_cast<std::byte*>(buffer_.data()), type_, rows_, cols_, cols_, buffer_.device()};
   }
   /// The first `rows` rows; rows <= rows().
   [[nodiscard]] MatrixView view(std::int64_t rows) const { return view().slice(0, rows); }
@@ -108,7 +126,8 @@ class Matrix {
   std::int64_t cols_ = 0;
 };
 
-/// Reads row r of a floating matrix into `out` as f32; writes f32 rounded to the matrix's type.
+/// Host memory: reads row r of a floating matrix into `out` as f32; writes f32 rounded to the
+/// matrix's type.
 void load_row(const MatrixView& m, std::int64_t r, std::span<float> out);
 void store_row(const MatrixView& m, std::int64_t r, std::span<const float> in);
 
