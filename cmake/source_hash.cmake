@@ -3,7 +3,7 @@
 # content does.
 #   cmake -D SOURCE_DIR=... -D OUTPUT=... -D VERSION=... -D SETTINGS=... -P source_hash.cmake
 set(listing "${SETTINGS}\n")
-foreach(folder precision text kernels ops models engine tasks)
+foreach(folder precision text kernels ops models engine calibrate tasks)
   file(GLOB_RECURSE files RELATIVE ${SOURCE_DIR} ${SOURCE_DIR}/src/${folder}/*.h
        ${SOURCE_DIR}/src/${folder}/*.cpp ${SOURCE_DIR}/src/${folder}/*.cu)
   list(SORT files)

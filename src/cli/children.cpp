@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "cli/commands.h"
+#include "study/calibration.h"
 #include "study/cell.h"
 #include "study/channel.h"
 
@@ -35,6 +36,11 @@ void add_children(CLI::App& program, Outcome&) {
   cell->callback([] {
     study::prepare_child();
     study::run_cell(study::Cell::from_json(read_standard_input("cell")), send);
+  });
+  auto* calibration = program.add_subcommand("calibration", "calibrate a model")->group("");
+  calibration->callback([] {
+    study::prepare_child();
+    study::run_calibration(read_standard_input("calibration"), kRecordDescriptor);
   });
   auto* baseline = program.add_subcommand("baseline", "stream a baseline")->group("");
   baseline->callback([] {

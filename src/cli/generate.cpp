@@ -10,6 +10,7 @@
 #include "cli/progress_line.h"
 #include "engine/model.h"
 #include "files/hub_cache.h"
+#include "study/calibration.h"
 #include "text/chat/chat_template.h"
 
 namespace assay::cli {
@@ -34,15 +35,18 @@ struct GenerateArguments {
 engine::Model load(const GenerateArguments& arguments) {
   const auto recipes = precision::parse_recipe_argument(arguments.precision);
   if (recipes.size() != 1) fail(ErrorCode::usage, "generate takes one --precision");
-  auto source = engine::ModelSource::open(files::find_model(arguments.model));
+  const auto path = files::find_model(arguments.model);
+  auto source = engine::ModelSource::open(path);
   if (!source->config().causal) {
     fail(ErrorCode::usage, "{} is an encoder; generate needs a decoder", source->name());
   }
-  auto plan = engine::make_plan(*source, recipes.front(), {.device = arguments.device});
   ProgressLine line(arguments.quiet);
   const auto progress = [&line](const std::string& stage, double fraction) {
     line.update("load", stage, fraction);
   };
+  const study::Cell cell{
+      .model = path.string(), .device = arguments.device, .threads = arguments.threads};
+  auto plan = study::calibrated_plan(*source, recipes.front(), cell, progress);
   return {std::move(source), std::move(plan), {.threads = arguments.threads, .progress = progress}};
 }
 

@@ -153,8 +153,8 @@ class Loader {
   void load_layer(const WeightSpec& spec, const PlanEntry& entry) {
     const kernels::cpu::LinearKernel& kernel = kernel_of(entry);
     if (const ops::Linear* other = shared_with(entry, kernel)) {
-      weights_.matrices.emplace(
-          spec.role, ops::Linear(entry.layer.name, *other, entry.precision, kernel, context_));
+      keep(spec.role, entry,
+           ops::Linear(entry.layer.name, *other, entry.precision, kernel, context_));
       return;
     }
     if (spec.experts == 0) return load_matrix(spec, entry, kernel, spec.role, 0);
@@ -174,9 +174,15 @@ class Loader {
       EncodedTensor weight =
           encode_weight(stored(spec, spec.stored, expert), problem.encoding, context_.pool);
       if (problem.double_quant) precision::quantize_scales(weight);
-      weights_.matrices.emplace(role, ops::Linear(entry.layer.name, weight, std::move(bias),
-                                                  entry.precision, kernel, context_));
+      keep(role, entry,
+           ops::Linear(entry.layer.name, weight, std::move(bias), entry.precision, kernel,
+                       context_));
     });
+  }
+
+  void keep(const std::string& role, const PlanEntry& entry, ops::Linear layer) {
+    if (entry.outliers) layer.fix_outliers(*entry.outliers);
+    weights_.matrices.emplace(role, std::move(layer));
   }
 
   const ModelSource& source_;

@@ -26,7 +26,7 @@ int checked_threads(int wanted) {
 Model::State::State(const ModelSource& source, const precision::Plan& plan,
                     precision::Ledger& ledger, const LoadOptions& options)
     : pool(checked_threads(options.threads)),
-      context{pool, workspace, ledger},
+      context{.pool = pool, .workspace = workspace, .ledger = ledger},
       transformer(source.config(), load_weights(source, plan, context, options.progress),
                   plan.activations) {}
 
@@ -36,6 +36,10 @@ Model::Model(std::shared_ptr<const ModelSource> source, precision::Plan plan,
   if (!plan_.supported()) {
     fail(ErrorCode::unsupported, "{} cannot run {}: {}", source_->name(), plan_.recipe,
          plan_.reasons());
+  }
+  if (plan_.awaits_calibration()) {
+    fail(ErrorCode::internal, "{}: the plan was made without the calibration that it asks for",
+         plan_.recipe);
   }
   state_ = std::make_unique<State>(*source_, plan_, ledger_, options);
 }
@@ -112,6 +116,10 @@ MatrixView Model::classify(models::Batch batch) {
 
 MatrixView Model::embed(models::Batch batch, bool normalize) {
   return state_->transformer.embed(encode(batch), batch, normalize);
+}
+
+void Model::observe(ops::LinearObserver observer) {
+  state_->context.observer = std::move(observer);
 }
 
 models::Weights& Model::weights_for_test() { return state_->transformer.weights(); }

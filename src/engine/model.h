@@ -75,6 +75,9 @@ class Model {
   [[nodiscard]] tensor::MatrixView classify(models::Batch batch);
   [[nodiscard]] tensor::MatrixView embed(models::Batch batch, bool normalize = true);
 
+  /// From now on `observer` sees what enters every linear layer; an empty one ends that.
+  void observe(ops::LinearObserver observer);
+
   /// For the test that a kernel swapped under an unchanged plan is seen.
   [[nodiscard]] models::Weights& weights_for_test();
 

@@ -48,6 +48,26 @@ PlanEntry plan_layer(const precision::LayerInfo& layer, Precision precision) {
   return entry;
 }
 
+/// What the calibration says about a layer that asks for it; a reason if it says nothing.
+void calibrate_entry(PlanEntry& entry, const precision::Recipe& recipe,
+                     const precision::CalibrationTable* table) {
+  if (!entry.precision.needs_calibration() || !entry.reason.empty()) return;
+  if (!recipe.calibration) {
+    entry.reason =
+        "no calibration data: add `calibration: FILE` (text or pre-tokenized) to the recipe";
+    return;
+  }
+  if (table == nullptr) return;
+  const precision::LayerCalibration* seen = table->find(entry.layer.name);
+  if (seen == nullptr || std::ssize(seen->column_absmax) != entry.layer.cols) {
+    entry.reason = "the calibration data never reached this layer";
+    return;
+  }
+  if (entry.precision.calibrated_outliers) {
+    entry.outliers = seen->columns_reaching(entry.precision.threshold);
+  }
+}
+
 /// The row's name: what the user called it, and where 16-bit weights come from a quantized file,
 /// that.
 std::string row_name(const precision::Recipe& recipe, const precision::Plan& plan) {
@@ -114,6 +134,10 @@ precision::Plan make_plan(const ModelSource& model, const precision::Recipe& rec
                       model.weights().notices.end());
   for (std::size_t i = 0; i < layers.size(); ++i) {
     plan.entries.push_back(plan_layer(layers[i], std::move(assignment.layers[i])));
+    calibrate_entry(plan.entries.back(), recipe, options.calibration);
+  }
+  if (recipe.needs_calibration() && options.calibration != nullptr) {
+    plan.calibration = options.calibration->summary();
   }
   plan.recipe = row_name(recipe, plan);
   if (fallback) mark_fallback(plan, options.device);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "engine/source.h"
+#include "precision/calibration.h"
 #include "precision/plan.h"
 
 namespace assay::engine {
@@ -8,6 +9,9 @@ namespace assay::engine {
 struct PlanOptions {
   std::string device = "cpu";  ///< cpu, cuda[:N], auto
   bool fallback = false;       ///< --on-unsupported fallback
+  /// What the recipe's calibration data gave (calibrate/calibrate.h). Without it the plan of such a
+  /// recipe can be looked at, not loaded.
+  const precision::CalibrationTable* calibration = nullptr;
 };
 
 /// Device named by the text; device_missing with the reason where it is not there ("this build has

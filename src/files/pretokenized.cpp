@@ -98,31 +98,37 @@ bool is_pretokenized(const fs::path& path) {
          std::ranges::find(kTensorExtensions, path.extension()) != kTensorExtensions.end();
 }
 
-std::vector<LabelledTokens> read_labelled_tokens(const fs::path& path) {
+std::vector<std::vector<int>> read_token_rows(const fs::path& path) {
   const Integers ids = need_integers(path, "input_ids");
-  const Integers labels = need_integers(path, "labels");
   const auto mask = find_integers(path, "attention_mask");
   if (ids.shape.size() != 2 || ids.values.empty()) {
     fail(ErrorCode::bad_data, "{}: [samples, length] is needed and not empty", ids.place);
   }
-  const auto count = static_cast<std::size_t>(ids.shape[0]);
-  const auto length = static_cast<std::size_t>(ids.shape[1]);
-  if (labels.values.size() != count) {
-    fail(ErrorCode::bad_data, "{}: {} labels for {} samples", labels.place, labels.values.size(),
-         count);
-  }
   if (mask && mask->shape != ids.shape) {
     fail(ErrorCode::bad_data, "{}: its shape is not that of the ids", mask->place);
   }
-  std::vector<LabelledTokens> rows;
-  for (std::size_t r = 0; r < count; ++r) {
-    LabelledTokens& row = rows.emplace_back();
-    row.label = narrow(labels.values[r], labels.place);
+  const auto length = static_cast<std::size_t>(ids.shape[1]);
+  std::vector<std::vector<int>> rows(static_cast<std::size_t>(ids.shape[0]));
+  for (std::size_t r = 0; r < rows.size(); ++r) {
     for (std::size_t i = r * length; i < (r + 1) * length; ++i) {
       if (mask && mask->values[i] == 0) continue;
-      row.ids.push_back(narrow(ids.values[i], ids.place));
+      rows[r].push_back(narrow(ids.values[i], ids.place));
     }
-    if (row.ids.empty()) fail(ErrorCode::bad_data, "{}: sample {} has no tokens", ids.place, r);
+    if (rows[r].empty()) fail(ErrorCode::bad_data, "{}: sample {} has no tokens", ids.place, r);
+  }
+  return rows;
+}
+
+std::vector<LabelledTokens> read_labelled_tokens(const fs::path& path) {
+  const Integers labels = need_integers(path, "labels");
+  auto ids = read_token_rows(path);
+  if (labels.values.size() != ids.size()) {
+    fail(ErrorCode::bad_data, "{}: {} labels for {} samples", labels.place, labels.values.size(),
+         ids.size());
+  }
+  std::vector<LabelledTokens> rows;
+  for (std::size_t r = 0; r < ids.size(); ++r) {
+    rows.push_back({.ids = std::move(ids[r]), .label = narrow(labels.values[r], labels.place)});
   }
   return rows;
 }

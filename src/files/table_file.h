@@ -33,6 +33,9 @@ struct LabelledTokens {
 /// without a token, values outside 32 bits.
 [[nodiscard]] std::vector<LabelledTokens> read_labelled_tokens(const std::filesystem::path& path);
 
+/// The same without labels, which need not be there.
+[[nodiscard]] std::vector<std::vector<int>> read_token_rows(const std::filesystem::path& path);
+
 /// Whether `path` is for read_labelled_tokens: a folder, or a file of tensors by its extension.
 [[nodiscard]] bool is_pretokenized(const std::filesystem::path& path);
 

@@ -1,6 +1,7 @@
 #include "ops/linear.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 namespace assay::ops {
@@ -115,17 +116,28 @@ Linear::Linear(std::string name, const Linear& other, const precision::Precision
   kernel_ = &kernel;
 }
 
+void Linear::fix_outliers(std::vector<std::int32_t> columns) {
+  const bool ascending = std::ranges::adjacent_find(columns, std::greater_equal()) == columns.end();
+  if (!ascending || (!columns.empty() && (columns.front() < 0 || columns.back() >= cols()))) {
+    fail(ErrorCode::internal, "{}: its {} outlier columns are not columns of [{}, {}]", name_,
+         columns.size(), rows(), cols());
+  }
+  outliers_ = std::move(columns);
+}
+
 void Linear::run(tensor::MatrixView x, tensor::MatrixView y, Context& context) const {
   if (x.cols != cols() || y.cols != rows() || x.rows != y.rows) {
     fail(ErrorCode::internal, "{}: weight [{}, {}] does not map [{}, {}] to [{}, {}]", name_,
          rows(), cols(), x.rows, x.cols, y.rows, y.cols);
   }
   if (x.rows == 0) return;
+  if (context.observer) context.observer(name_, x);
   kernels::cpu::LinearCall call{.weight = *weight_,
                                 .x = x,
                                 .y = y,
                                 .bias = bias_,
                                 .threshold = threshold_,
+                                .fixed_outliers = outliers_ ? &*outliers_ : nullptr,
                                 .pool = context.pool,
                                 .workspace = context.workspace};
   const precision::KernelIdentity ran = kernel_->run(call);

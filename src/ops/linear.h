@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,11 +10,15 @@
 
 namespace assay::ops {
 
+/// Sees what enters a linear layer, before its product: name and activations [rows, cols].
+using LinearObserver = std::function<void(const std::string& layer, tensor::MatrixView x)>;
+
 /// What every op of one model needs; owned by the model.
 struct Context {
   base::ThreadPool& pool;
   kernels::cpu::Workspace& workspace;
   precision::Ledger& ledger;
+  LinearObserver observer = {};  ///< none but while calibrating
 };
 
 /// First kernel that supports the problem here, or the reasons of those that come nearest.
@@ -39,6 +44,9 @@ class Linear {
   Linear(std::string name, const Linear& other, const precision::Precision& precision,
          const kernels::cpu::LinearKernel& kernel, Context& context);
 
+  /// int8 with a fixed set of outlier columns, ascending; internal error for one that is not there.
+  void fix_outliers(std::vector<std::int32_t> columns);
+
   /// y = x w^T + bias; checks shapes; writes the ledger. Numeric error naming the layer when the
   /// result is not finite and `check_finite` was asked of the model.
   void run(tensor::MatrixView x, tensor::MatrixView y, Context& context) const;
@@ -60,6 +68,7 @@ class Linear {
   std::shared_ptr<const kernels::cpu::PackedWeight> weight_;
   std::vector<float> bias_;
   float threshold_ = 0.0F;
+  std::optional<std::vector<std::int32_t>> outliers_;
   const kernels::cpu::LinearKernel* kernel_ = nullptr;
   int ledger_id_ = -1;
 };

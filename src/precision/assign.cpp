@@ -228,6 +228,7 @@ class Resolver {
     precision.name += "-weight-only";
     precision.activation = Activation::native;
     precision.threshold = 0.0F;
+    precision.calibrated_outliers = false;
   }
   [[nodiscard]] bool matched_itself(std::size_t i) const {
     const Rule& rule = recipe_.rules[static_cast<std::size_t>(owner_[i])];

@@ -20,6 +20,7 @@ Json entry_json(const PlanEntry& entry) {
   if (!entry.layer.tied_to.empty()) json["tied_to"] = entry.layer.tied_to;
   if (entry.layer.lookup) json["lookup"] = true;
   if (entry.fallback) json["fallback"] = true;
+  if (entry.outliers) json["outlier_columns"] = *entry.outliers;
   if (entry.reason.empty()) {
     json["kernel"] = to_json(entry.kernel);
   } else {
@@ -44,6 +45,12 @@ Json to_json(const KernelIdentity& identity) {
 bool Plan::supported() const {
   return std::all_of(entries.begin(), entries.end(),
                      [](const PlanEntry& e) { return e.reason.empty(); });
+}
+
+bool Plan::awaits_calibration() const {
+  const bool needed = std::ranges::any_of(
+      entries, [](const PlanEntry& e) { return e.precision.needs_calibration(); });
+  return needed && calibration.is_null();
 }
 
 std::string Plan::reasons() const {
@@ -75,6 +82,7 @@ Json Plan::to_json() const {
                {"kv", std::string(tensor::name_of(kv))},
                {"notices", notices},
                {"entries", Json::array()}};
+  if (!calibration.is_null()) json["calibration"] = calibration;
   for (const PlanEntry& entry : entries) json["entries"].push_back(entry_json(entry));
   return json;
 }
@@ -84,6 +92,7 @@ std::string Plan::hash() const {
   Json json = to_json();
   json.erase("recipe");
   json.erase("notices");
+  if (json.contains("calibration")) json["calibration"].erase("origin");
   return base::sha256_hex(json.dump(-1, ' ', true, Json::error_handler_t::replace));
 }
 

@@ -29,6 +29,8 @@ struct PlanEntry {
   KernelIdentity kernel;
   std::string reason;
   bool fallback = false;  ///< not on the device asked for (--on-unsupported fallback)
+  /// Columns of `outliers: calibrated`, ascending; none: those of each call.
+  std::optional<std::vector<std::int32_t>> outliers = std::nullopt;
 };
 
 /// A recipe resolved against one model and one device.
@@ -40,10 +42,13 @@ struct Plan {
   tensor::Device device;
   tensor::DType activations = tensor::DType::f32;
   tensor::DType kv = tensor::DType::f32;
+  Json calibration;  ///< CalibrationTable::summary(); null where nothing is calibrated
   std::vector<PlanEntry> entries;
   std::vector<std::string> notices;
 
   [[nodiscard]] bool supported() const;
+  /// Some layer asks for calibration and has not got it: such a plan is for looking at.
+  [[nodiscard]] bool awaits_calibration() const;
   /// First reasons why it is not supported, one line; empty when it is.
   [[nodiscard]] std::string reasons() const;
   [[nodiscard]] Json to_json() const;

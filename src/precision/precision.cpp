@@ -116,16 +116,18 @@ void read_threshold(const Json& value, Precision& precision, const std::string& 
   precision.threshold = static_cast<float>(threshold);
 }
 
-void read_outliers(const Json& value, const Precision& precision, const std::string& where) {
+void read_outliers(const Json& value, Precision& precision, const std::string& where) {
   if (precision.activation != Activation::int8_dynamic) {
     no_effect(precision, "outliers", "int8", where);
   }
   if (value == "per-call") return;
   if (value == "calibrated") {
-    fail(ErrorCode::unsupported,
-         "{}: 'outliers: calibrated' is not in this build yet; leave it out for outlier columns "
-         "per call",
-         where);
+    if (precision.threshold == 0.0F) {
+      fail(ErrorCode::usage, "{}: 'outliers' has no effect with 'threshold: 0': there are none",
+           where);
+    }
+    precision.calibrated_outliers = true;
+    return;
   }
   fail(ErrorCode::usage, "{}: 'outliers' must be per-call or calibrated", where);
 }
@@ -204,6 +206,7 @@ Json Precision::canonical() const {
   json["activation"] = activation == Activation::int8_dynamic ? "int8_dynamic" : "native";
   json["compute"] = compute ? std::string(tensor::name_of(*compute)) : "auto";
   if (activation == Activation::int8_dynamic) json["threshold"] = threshold;
+  if (calibrated_outliers) json["outliers"] = "calibrated";
   if (is_four_bit(*this)) json["double_quant"] = double_quant;
   return json;
 }

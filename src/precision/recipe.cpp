@@ -12,11 +12,11 @@ namespace {
 
 using tensor::DType;
 
-const std::vector<std::string> kRecipeKeys = {"default", "rules", "sixteen_bit", "activations",
-                                              "kv"};
+const std::vector<std::string> kRecipeKeys = {"default",     "rules", "sixteen_bit",
+                                              "activations", "kv",    "calibration"};
 const std::vector<std::string> kPrecisionKeys = {"precision", "double_quant", "compute",
                                                  "threshold", "outliers"};
-const std::vector<std::string> kWideKeys = {"sixteen_bit", "activations", "kv"};
+const std::vector<std::string> kWideKeys = {"sixteen_bit", "activations", "kv", "calibration"};
 
 bool has_any(const Json& value, const std::vector<std::string>& keys) {
   return std::any_of(keys.begin(), keys.end(),
@@ -76,6 +76,32 @@ Rule parse_rule(const Json& value, const std::string& where) {
   return rule;
 }
 
+int read_count(const Json& value, const char* key, int fallback, const std::string& where) {
+  constexpr std::int64_t kMost = 1 << 20;
+  if (!value.contains(key)) return fallback;
+  const Json& count = value.at(key);
+  const std::int64_t number = count.is_number_integer() ? count.get<std::int64_t>() : 0;
+  if (number < 1 || number > kMost) {
+    fail(ErrorCode::usage, "{}: '{}' must be a number from 1 to {}", where, key, kMost);
+  }
+  return static_cast<int>(number);
+}
+
+/// A file, or {file, samples, length}.
+CalibrationData parse_calibration(const Json& value, const std::string& where) {
+  CalibrationData data;
+  if (!value.is_string()) check_keys(value, {"file", "samples", "length"}, where);
+  const Json file = value.is_string() ? value : value.value("file", Json());
+  if (!file.is_string() || file.get<std::string>().empty()) {
+    fail(ErrorCode::usage, "{}: the file is missing: a path, or {{file, samples, length}}", where);
+  }
+  data.file = file.get<std::string>();
+  if (value.is_string()) return data;
+  data.samples = read_count(value, "samples", data.samples, where);
+  data.length = read_count(value, "length", data.length, where);
+  return data;
+}
+
 void read_wide_keys(const Json& value, Recipe& recipe, const std::string& where) {
   if (value.contains("sixteen_bit")) {
     recipe.sixteen_bit = parse_sixteen_bit(value.at("sixteen_bit"), where + " 'sixteen_bit'");
@@ -84,6 +110,9 @@ void read_wide_keys(const Json& value, Recipe& recipe, const std::string& where)
     recipe.activations = parse_float_type(value.at("activations"), where + " 'activations'");
   }
   if (value.contains("kv")) recipe.kv = parse_float_type(value.at("kv"), where + " 'kv'");
+  if (value.contains("calibration")) {
+    recipe.calibration = parse_calibration(value.at("calibration"), where + " 'calibration'");
+  }
 }
 
 void read_rules(const Json& value, Recipe& recipe, const std::string& where) {
@@ -150,6 +179,12 @@ std::optional<DType> own_sixteen_bit(const Recipe& recipe) {
   return compute == DType::f32 ? std::nullopt : compute;
 }
 
+bool Recipe::needs_calibration() const {
+  return default_precision.needs_calibration() || std::ranges::any_of(rules, [](const Rule& rule) {
+           return rule.precision.needs_calibration();
+         });
+}
+
 Json Recipe::canonical() const {
   const std::optional<DType> sixteen = own_sixteen_bit(*this);
   const bool stored = !default_precision.weight;
@@ -177,6 +212,9 @@ Json Recipe::canonical() const {
     std::sort(skips.begin(), skips.end());
     skips.erase(std::unique(skips.begin(), skips.end()), skips.end());
     json["skip_modules"] = skips;
+  }
+  if (calibration && needs_calibration()) {
+    json["calibration"] = {{"samples", calibration->samples}, {"length", calibration->length}};
   }
   return json;
 }
@@ -206,10 +244,24 @@ Recipe read_recipe(const std::string& name, const Json& value, const std::string
   }
   read_wide_keys(value, recipe, where);
   if (value.contains("rules")) read_rules(value.at("rules"), recipe, where);
+  if (recipe.calibration && !recipe.needs_calibration()) {
+    recipe.notices.emplace_back("'calibration' has no effect: no precision of this recipe uses it");
+  }
   return recipe;
 }
 
 }  // namespace
+
+Json with_absolute_paths(Json spec, const std::filesystem::path& folder) {
+  if (!spec.is_object() || !spec.contains("calibration")) return spec;
+  Json& data = spec["calibration"];
+  Json* file = data.is_object() && data.contains("file") ? &data["file"] : &data;
+  if (file->is_string() && !file->get<std::string>().empty()) {
+    const auto path = std::filesystem::absolute(folder / file->get<std::string>());
+    *file = path.lexically_normal().string();
+  }
+  return spec;
+}
 
 Recipe parse_recipe(const std::string& name, const Json& value, const std::string& where) {
   Recipe recipe = read_recipe(name, value, where);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,10 +30,20 @@ struct Precision {
   bool double_quant = false;
   std::optional<tensor::DType> compute;  ///< none: the recipe's 16-bit type (fp32 for fp32)
   float threshold = 0.0F;                ///< outlier threshold of LLM.int8(); 0 = none
+  bool calibrated_outliers = false;      ///< outlier columns fixed by calibration, not by the call
   bool quantized = false;                ///< anything but fp32, fp16, bf16
 
+  /// Whether a CalibrationTable must say something about the layer's inputs.
+  [[nodiscard]] bool needs_calibration() const { return calibrated_outliers; }
   /// Canonical form: every field that has an effect, sorted; equal precisions give equal JSON.
   [[nodiscard]] Json canonical() const;
+};
+
+/// Which data a recipe is calibrated with.
+struct CalibrationData {
+  std::string file;  ///< text, or pre-tokenized (files::is_pretokenized)
+  int samples = 32;  ///< at most so many sequences
+  int length = 256;  ///< tokens of each, where a text is cut (decoders)
 };
 
 /// One weight matrix of a model, as the planner sees it. Names are Hugging Face's without
@@ -75,10 +86,18 @@ struct Recipe {
   std::optional<tensor::DType> activations;  ///< residual stream; none: default's own type
   std::optional<tensor::DType> kv;           ///< KV cache; none: the activation type
   std::vector<std::string> skip_modules;     ///< llm_int8_skip_modules
-  std::vector<std::string> notices;          ///< known keys without effect here, with the reason
+  std::optional<CalibrationData> calibration;
+  std::vector<std::string> notices;  ///< known keys without effect here, with the reason
 
+  /// Whether any of its precisions does.
+  [[nodiscard]] bool needs_calibration() const;
+  /// The path of calibration data is left out: whoever asks for identity adds what is in the file.
   [[nodiscard]] Json canonical() const;
 };
+
+/// The recipe as read (a name or an object) with the path of its calibration data, which is
+/// relative to `folder`, made absolute.
+[[nodiscard]] Json with_absolute_paths(Json spec, const std::filesystem::path& folder);
 
 /// Reads a recipe: a precision name, {default, rules}, a bare precision object, or
 /// BitsAndBytesConfig keys. Unknown keys are usage errors with near names.

@@ -54,7 +54,8 @@ std::vector<Recipe> read_recipe_file(const std::filesystem::path& file) {
   };
   const Json& value = document.value;
   if (!value.is_object() || !value.contains("recipes")) {
-    return {parse_recipe(file.stem().string(), value, where(""))};
+    return {parse_recipe(file.stem().string(), with_absolute_paths(value, file.parent_path()),
+                         where(""))};
   }
   check_keys(value, {"recipes"}, where(""));
   const Json& recipes = value.at("recipes");
@@ -65,7 +66,7 @@ std::vector<Recipe> read_recipe_file(const std::filesystem::path& file) {
   for (const auto& [name, recipe] : recipes.items()) {
     const auto pointer = Json::json_pointer("/recipes") / name;
     list.push_back(parse_recipe(
-        name, recipe,
+        name, with_absolute_paths(recipe, file.parent_path()),
         fmt::format("{} recipe '{}'", where(pointer.to_string()), base::printable(name))));
   }
   return list;
@@ -82,7 +83,7 @@ std::vector<Recipe> parse_recipe_argument(const std::string& argument) {
     }
     if (part.front() == '{') {
       const base::YamlDocument document = base::parse_yaml(part, "--precision");
-      recipes.push_back(parse_recipe(part, document.value, "--precision"));
+      recipes.push_back(parse_recipe(part, with_absolute_paths(document.value, ""), "--precision"));
     } else if (is_file(part)) {
       for (Recipe& recipe : read_recipe_file(part)) recipes.push_back(std::move(recipe));
     } else {

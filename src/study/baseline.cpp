@@ -1,6 +1,6 @@
 #include "study/baseline.h"
 
-#include "study/cell.h"
+#include "study/calibration.h"
 
 namespace assay::study {
 namespace {
@@ -65,10 +65,13 @@ void run_baseline(const Json& spec, int fd) {
     const Json& task = spec.at("task");
     const Json& chosen = task.at("baseline");
     const auto name = chosen.at("name").get<std::string>();
-    const auto source = engine::ModelSource::open(spec.at("model").get<std::string>());
-    auto plan = engine::make_plan(*source, precision::parse_recipe(name, chosen.at("spec"), name),
-                                  {.device = spec.at("device").get<std::string>()});
-    engine::Model model(source, std::move(plan), {.threads = spec.at("threads").get<int>()});
+    const Cell cell{.model = spec.at("model").get<std::string>(),
+                    .device = spec.at("device").get<std::string>(),
+                    .threads = spec.at("threads").get<int>()};
+    const auto source = engine::ModelSource::open(cell.model);
+    const auto recipe = precision::parse_recipe(name, chosen.at("spec"), name);
+    engine::Model model(source, calibrated_plan(*source, recipe, cell, {}),
+                        {.threads = cell.threads});
     const tasks::FidelityInputs inputs = choose_inputs(model, task);
     write_json(fd, {{"sequences", inputs.sequences}, {"origin", inputs.origin}});
     model.ledger().clear();

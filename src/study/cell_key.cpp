@@ -12,12 +12,25 @@
 namespace assay::study {
 namespace {
 
+/// Names and hashes of a data file, or of the files of a folder.
+Json contents(const std::string& path, const base::ProgressSink& progress) {
+  Json list = Json::array();
+  for (const auto& file : tasks::data_files(path)) {
+    list.push_back({file.filename().string(), files::content_hash(file, progress)});
+  }
+  return list;
+}
+
 /// A recipe as it will run: two spellings of one recipe are equal, and `auto` is what the device
 /// makes of it.
 Json resolved_recipe(const std::string& name, const Json& spec,
-                     const std::optional<tensor::Device>& device) {
+                     const std::optional<tensor::Device>& device,
+                     const base::ProgressSink& progress) {
   const auto recipe = precision::parse_recipe(name, spec, "recipe '" + name + "'");
   Json result = {{"recipe", recipe.canonical()}};
+  if (recipe.calibration && recipe.needs_calibration()) {
+    result["calibration"] = contents(recipe.calibration->file, progress);
+  }
   if (device) {
     const auto type = recipe.sixteen_bit.value_or(engine::sixteen_bit_type(*device));
     result["sixteen_bit"] = tensor::name_of(type);
@@ -38,16 +51,12 @@ Json task_identity(const Json& task, const std::optional<tensor::Device>& device
                    const base::ProgressSink& progress) {
   Json identity = task;
   if (task.contains("file")) {
-    Json contents = Json::array();
-    for (const auto& file : tasks::data_files(task.at("file").get<std::string>())) {
-      contents.push_back({file.filename().string(), files::content_hash(file, progress)});
-    }
-    identity["file"] = std::move(contents);
+    identity["file"] = contents(task.at("file").get<std::string>(), progress);
   }
   if (identity.contains("baseline")) {
     const Json& baseline = task["baseline"];
-    identity["baseline"] =
-        resolved_recipe(baseline.at("name").get<std::string>(), baseline.at("spec"), device);
+    identity["baseline"] = resolved_recipe(baseline.at("name").get<std::string>(),
+                                           baseline.at("spec"), device, progress);
   }
   return identity;
 }
@@ -64,16 +73,17 @@ std::string cell_key(const Cell& cell, const base::ProgressSink& progress) {
   }
   Json tasks = Json::array();
   for (const Json& task : cell.tasks) tasks.push_back(task_identity(task, device, progress));
-  const Json identity = {{"model", files::content_hash(files::locate_model(cell.model), progress)},
-                         {"recipe", resolved_recipe(cell.recipe_name, cell.recipe, device)},
-                         {"device", device ? tensor::to_string(*device) : "missing " + cell.device},
-                         {"cpu", kernels::cpu::cpu_features().name},
-                         {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
-                         {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},
-                         {"fallback", cell.fallback},
-                         {"workload", with_content(cell.workload, "data", progress)},
-                         {"tasks", tasks},
-                         {"sources", kSourceHash}};
+  const Json identity = {
+      {"model", files::content_hash(files::locate_model(cell.model), progress)},
+      {"recipe", resolved_recipe(cell.recipe_name, cell.recipe, device, progress)},
+      {"device", device ? tensor::to_string(*device) : "missing " + cell.device},
+      {"cpu", kernels::cpu::cpu_features().name},
+      {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
+      {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},
+      {"fallback", cell.fallback},
+      {"workload", with_content(cell.workload, "data", progress)},
+      {"tasks", tasks},
+      {"sources", kSourceHash}};
   return base::sha256_hex(identity.dump());
 }
 

@@ -74,7 +74,7 @@ void Checker::check_task_data(const Json& task) {
   const bool folder = fs::is_directory(file, error);
   if (name == "mmlu" && !folder) {
     add(fmt::format("mmlu: {} is no folder; MMLU's holds dev, val and test", file));
-  } else if (!folder || (name != "mmlu" && name != "sst2")) {
+  } else if (!folder || (name != "mmlu" && name != "sst2" && name != "fidelity")) {
     check_file(file, name);
   }
 }
@@ -158,6 +158,10 @@ void Checker::check_cell(const Cell& cell) {
   }
   try {
     const auto recipe = precision::parse_recipe(cell.recipe_name, cell.recipe, cell.recipe_name);
+    if (recipe.calibration && ::access(recipe.calibration->file.c_str(), R_OK) != 0) {
+      add(fmt::format("{}: calibration data {} is not there or cannot be read", cell.id,
+                      recipe.calibration->file));
+    }
     const auto plan =
         engine::make_plan(*source, recipe, {.device = cell.device, .fallback = cell.fallback});
     if (!plan.supported()) add(fmt::format("{}: {}", cell.id, plan.reasons()));

@@ -2,14 +2,17 @@
 #include <chrono>
 #include <sstream>
 
+#include "base/hash.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "engine/model.h"
 #include "measure/bench.h"
 #include "measure/environment.h"
 #include "study/baseline.h"
+#include "study/calibration.h"
 #include "study/cell.h"
 #include "study/row.h"
+#include "tasks/data_files.h"
 #include "tasks/multiple_choice.h"
 
 namespace assay::study {
@@ -36,9 +39,10 @@ class CellRun {
                           const tasks::TaskOptions& options);
   tasks::TaskResult fidelity(const Json& task, const tasks::TaskOptions& options);
   void emit_row(const std::string& test, Json metrics, const std::vector<double>& samples,
-                const std::string& reason, const Json& notes) {
-    sink_({{"type", "row"},
-           {"row", make_row(*model_, test, std::move(metrics), samples, reason, notes)}});
+                const std::string& reason, const Json& notes, const Json& data = {}) {
+    Json row = make_row(*model_, test, std::move(metrics), samples, reason, notes);
+    if (!data.is_null()) row["data"] = data;
+    sink_({{"type", "row"}, {"row", std::move(row)}});
   }
   [[nodiscard]] base::ProgressSink progress() const {
     return [this](const std::string& stage, double fraction) {
@@ -58,8 +62,7 @@ void CellRun::load() {
   progress()("open", 0.0);
   source_ = engine::ModelSource::open(cell_.model);
   recipe_ = precision::parse_recipe(cell_.recipe_name, cell_.recipe, "recipe " + cell_.recipe_name);
-  auto plan =
-      engine::make_plan(*source_, recipe_, {.device = cell_.device, .fallback = cell_.fallback});
+  auto plan = calibrated_plan(*source_, recipe_, cell_, progress());
   Json record = {{"type", "plan"},
                  {"plan", plan.to_json()},
                  {"model", source_->name()},
@@ -194,7 +197,7 @@ class ItemSender {
 bool depends_on_batch(const precision::Plan& plan) {
   return std::ranges::any_of(plan.entries, [](const precision::PlanEntry& entry) {
     return entry.precision.activation == precision::Activation::int8_dynamic &&
-           entry.precision.threshold > 0;
+           entry.precision.threshold > 0 && !entry.outliers;
   });
 }
 
@@ -226,6 +229,19 @@ tasks::TaskResult CellRun::score(const std::string& name, const Json& task,
   return tasks::run_multiple_choice(*model_, data, options);
 }
 
+/// What was scored: name and content hash of the data, and where it comes from in the hub.
+Json data_identity(const Json& task) {
+  if (!task.contains("file")) return {};
+  const std::filesystem::path path = task.at("file").get<std::string>();
+  const auto files = tasks::data_files(path);
+  base::Sha256 hash;
+  for (const auto& file : files) hash.update(files::content_hash(file));
+  Json data = {{"name", path.filename().string()},
+               {"sha256", files.size() == 1 ? files::content_hash(files.front()) : hash.hex()}};
+  if (task.contains("dataset")) data.update(task.at("dataset"));
+  return data;
+}
+
 void CellRun::run_task(const Json& task) {
   const auto name = task.at("task").get<std::string>();
   progress()(name, 0.0);
@@ -248,10 +264,10 @@ void CellRun::run_task(const Json& task) {
   if (name != "sst2" && name != "fidelity" && depends_on_batch(model_->plan())) {
     result.notes.push_back(fmt::format(
         "int8 finds its outlier columns in each call, so scores depend on what is batched "
-        "(batch size {}); `threshold: 0` does not",
+        "(batch size {}); `outliers: calibrated` and `threshold: 0` do not",
         options.batch));
   }
-  emit_row(name, std::move(result.metrics), {}, {}, result.notes);
+  emit_row(name, std::move(result.metrics), {}, {}, result.notes, data_identity(task));
 }
 
 }  // namespace

@@ -87,14 +87,14 @@ class StudyReader {
 
 NamedRecipe StudyReader::parsed(const std::string& name, const Json& spec,
                                 const YamlNode& node) const {
-  NamedRecipe named{.name = name, .spec = spec};
+  NamedRecipe named{.name = name, .spec = precision::with_absolute_paths(spec, folder_)};
   const auto recipe =
-      precision::parse_recipe(name, spec, fmt::format("{}: recipe '{}'", node.place(), name));
+      precision::parse_recipe(name, named.spec, fmt::format("{}: recipe '{}'", node.place(), name));
   named.plain = !recipe.default_precision.quantized &&
                 std::ranges::none_of(recipe.rules, [](const precision::Rule& rule) {
                   return rule.precision.quantized;
                 });
-  if (!named.plain) named.spec = with_sixteen_bit(spec, sixteen_bit_);
+  if (!named.plain) named.spec = with_sixteen_bit(named.spec, sixteen_bit_);
   return named;
 }
 

@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/io.h"
+#include "engine/samples.h"
 #include "stats/paired.h"
 #include "tasks/metrics.h"
 #include "tasks/sentences.h"
@@ -62,6 +62,20 @@ double cosine(std::span<const float> a, std::span<const float> b) {
   return dot / std::sqrt(aa * bb);
 }
 
+constexpr std::size_t kFewestDrawn = 8;  ///< samples or sequences, for an interval by bootstrap
+constexpr int kDraws = 2000;
+constexpr std::uint64_t kDrawSeed = 1;
+
+/// Mean with standard error, and how it is distributed.
+Json distribution_metric(std::span<const double> samples, const std::string& unit) {
+  Json result = mean_metric(samples, unit);
+  for (const auto& [name, percent] :
+       {std::pair{"p50", 50.0}, {"p99", 99.0}, {"p999", 99.9}, {"max", 100.0}}) {
+    result[name] = stats::percentile(samples, percent);
+  }
+  return result;
+}
+
 /// What a decoder's positions add up to.
 struct DecoderScore {
   std::vector<double> divergence;
@@ -87,16 +101,11 @@ struct DecoderScore {
   }
 
   [[nodiscard]] Json divergence_metric() const {
-    Json result = mean_metric(divergence, "nats/token");
-    for (const auto& [name, percent] :
-         {std::pair{"p50", 50.0}, {"p99", 99.0}, {"p999", 99.9}, {"max", 100.0}}) {
-      result[name] = stats::percentile(divergence, percent);
-    }
+    Json result = distribution_metric(divergence, "nats/token");
     // Positions of one sequence are not independent, so whole sequences are drawn.
-    constexpr std::size_t kFewestSequences = 8;
-    if (sequence_sums.size() < kFewestSequences) return result;
+    if (sequence_sums.size() < kFewestDrawn) return result;
     const auto interval =
-        stats::bootstrap_ratio_interval(sequence_sums, sequence_lengths, 0.95, 2000, 1);
+        stats::bootstrap_ratio_interval(sequence_sums, sequence_lengths, 0.95, kDraws, kDrawSeed);
     result["ci95"] = {interval.low, interval.high};
     return result;
   }
@@ -124,28 +133,53 @@ struct DecoderScore {
   }
 };
 
-/// What an encoder's outputs add up to.
+/// What an encoder's outputs add up to. `labels`: they are the logits of classes, else embeddings.
 struct EncoderScore {
+  explicit EncoderScore(bool has_labels) : labels(has_labels) {}
+
+  bool labels;
   std::vector<double> cosines;
   std::vector<double> errors;
-  int flips = 0;
+  std::vector<double> divergence;  ///< of the distribution over labels
+  std::int64_t flips = 0;
 
-  void add(std::span<const float> base, std::span<const float> other) {
+  /// The answer that stands for this input in the store.
+  Json add(std::span<const float> base, std::span<const float> other) {
     cosines.push_back(cosine(base, other));
     double worst = 0.0;
     for (std::size_t i = 0; i < base.size(); ++i) {
       worst = std::max(worst, std::abs(double{base[i]} - other[i]));
     }
     errors.push_back(worst);
-    flips += kernels::cpu::argmax(base) != kernels::cpu::argmax(other);
+    Json item = {{"cosine", cosines.back()}, {"error", worst}};
+    if (!labels) return item;
+    divergence.push_back(kl_divergence(base, other));
+    const bool flips_here = kernels::cpu::argmax(base) != kernels::cpu::argmax(other);
+    flips += flips_here ? 1 : 0;
+    item["kl"] = divergence.back();
+    item["same_top"] = !flips_here;
+    return item;
   }
 
-  [[nodiscard]] Json metrics(bool labels) const {
+  [[nodiscard]] Json metrics() const {
     Json result;
     result["cosine"] = mean_metric(cosines, "1");
     result["cosine"]["min"] = stats::percentile(cosines, 0);
-    result[labels ? "logit_error" : "output_error"] = mean_metric(errors, "1");
-    if (labels) result["label_flips"] = metric(flips, "items");
+    const char* error = labels ? "logit_error" : "output_error";
+    result[error] = mean_metric(errors, "1");
+    result[error]["max"] = stats::percentile(errors, 100);
+    if (!labels) return result;
+    result["kl_divergence"] = distribution_metric(divergence, "nats/sample");
+    if (divergence.size() >= kFewestDrawn) {
+      const auto interval = stats::bootstrap_mean_interval(divergence, 0.95, kDraws, kDrawSeed);
+      result["kl_divergence"]["ci95"] = {interval.low, interval.high};
+    }
+    const auto samples = std::ssize(divergence);
+    const auto same = stats::wilson_interval(samples - flips, samples);
+    result["top1_agreement"] = metric(double(samples - flips) / double(samples), "1");
+    result["top1_agreement"]["ci95"] = {same.low, same.high};
+    result["label_flips"] = metric(double(flips), "items");
+    result["label_flips"]["n"] = samples;
     return result;
   }
 };
@@ -172,31 +206,8 @@ FidelityInputs default_fidelity_inputs(engine::Model& baseline, int sequences, i
 FidelityInputs fidelity_inputs_from_text(const engine::ModelSource& source,
                                          const std::filesystem::path& file, int sequences,
                                          int length) {
-  const std::string text = base::read_text(file);
-  FidelityInputs inputs{.origin = file.filename().string()};
-  const auto most = static_cast<std::size_t>(sequences);
-  if (!source.config().causal) {
-    for (std::size_t begin = 0; begin < text.size() && inputs.sequences.size() < most;) {
-      const std::size_t end = std::min(text.find('\n', begin), text.size());
-      const auto line = std::string_view(text).substr(begin, end - begin);
-      const text::EncodeOptions options{
-          .max_length = static_cast<std::size_t>(source.config().max_positions)};
-      if (!line.empty()) inputs.sequences.push_back(source.tokenizer().encode(line, options));
-      begin = end + 1;
-    }
-  } else {
-    const auto ids = source.tokenizer().encode(text);
-    const auto window = static_cast<std::size_t>(length);
-    for (std::size_t begin = 0; begin + window <= ids.size() && inputs.sequences.size() < most;
-         begin += window) {
-      const auto first = ids.begin() + static_cast<std::ptrdiff_t>(begin);
-      inputs.sequences.emplace_back(first, first + length);
-    }
-  }
-  if (inputs.sequences.empty()) {
-    fail(ErrorCode::bad_data, "{}: no sequence of {} tokens in it", file.string(), length);
-  }
-  return inputs;
+  return {.sequences = engine::read_samples(source, file, sequences, length),
+          .origin = file.filename().string()};
 }
 
 void stream_outputs(engine::Model& model, const FidelityInputs& inputs,
@@ -209,7 +220,7 @@ TaskResult run_fidelity(engine::Model& model, const FidelityInputs& inputs,
                         BaselineOutputs& baseline, const TaskOptions& options) {
   TaskResult result{.task = "fidelity"};
   DecoderScore decoder;
-  EncoderScore encoder;
+  EncoderScore encoder(model.config().head == models::HeadKind::classifier);
   const bool causal = model.config().causal;
   each_output(model, inputs,
               [&](std::size_t i, std::int64_t position, std::span<const float> output) {
@@ -225,15 +236,13 @@ TaskResult run_fidelity(engine::Model& model, const FidelityInputs& inputs,
                                           {"same_top", decoder.agreement.back() > 0.5},
                                           {"sequence", i}});
                 } else {
-                  encoder.add(base, output);
-                  result.items.push_back({{"cosine", encoder.cosines.back()}});
+                  result.items.push_back(encoder.add(base, output));
                 }
                 if (options.progress) {
                   options.progress("fidelity", double(i) / double(inputs.sequences.size()));
                 }
               });
-  const bool labels = model.config().head == models::HeadKind::classifier;
-  result.metrics = causal ? decoder.metrics() : encoder.metrics(labels);
+  result.metrics = causal ? decoder.metrics() : encoder.metrics();
   result.notes.push_back(inputs.origin);
   return result;
 }

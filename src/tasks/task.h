@@ -67,8 +67,7 @@ struct FidelityInputs {
 /// Sampled from `baseline` for decoders; built-in sentences for encoders.
 [[nodiscard]] FidelityInputs default_fidelity_inputs(engine::Model& baseline, int sequences,
                                                      int length, std::uint64_t seed);
-/// From a text file: non-empty lines (encoders) or consecutive windows of `length` tokens
-/// (decoders).
+/// From a data file, as engine::read_samples reads it.
 [[nodiscard]] FidelityInputs fidelity_inputs_from_text(const engine::ModelSource& source,
                                                        const std::filesystem::path& file,
                                                        int sequences, int length);
@@ -90,7 +89,9 @@ void stream_outputs(engine::Model& model, const FidelityInputs& inputs,
 /// Decoders: KL(baseline || recipe) mean with stderr and interval, median, p99, p99.9, max; top-1
 /// agreement; mean and RMS change of the probability of the token that follows; on these tokens the
 /// perplexity of both, its ratio with stderr, and the correlation of their log-probabilities.
-/// Encoders: cosine mean and minimum, logit error, flips.
+/// Encoders: cosine of the outputs (mean, minimum) and their largest error. Classifiers also: KL of
+/// the distribution over labels with interval, agreement on the label with Wilson interval, label
+/// flips.
 [[nodiscard]] TaskResult run_fidelity(engine::Model& model, const FidelityInputs& inputs,
                                       BaselineOutputs& baseline, const TaskOptions& options);
 

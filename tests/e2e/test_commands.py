@@ -183,6 +183,50 @@ class Eval(Case):
         self.assertEqual(rows["fp32"]["metrics"]["scored_tokens"]["value"], 33)
 
 
+    def token_file(self, name, ids):
+        """Pre-tokenized data: one tensor `input_ids`."""
+        header = json.dumps({"input_ids": {"dtype": "I32", "shape": [1, len(ids)],
+                                           "data_offsets": [0, 4 * len(ids)]}}).encode()
+        return self.write(name, struct.pack("<Q", len(header)) + header +
+                          struct.pack(f"<{len(ids)}i", *ids))
+
+    def test_outliers_are_fixed_by_calibration(self):
+        arguments = ["eval", "-m", SMALL_DECODER, "--baseline", "bf16", "--tasks", "fidelity",
+                     "--sequences", "3", "--length", "12", "-o", "json", "--store", self.store]
+        def recipe(name):
+            return ("{precision: int8, threshold: 1.5, outliers: calibrated, calibration: "
+                    f"{name}}}")
+        self.token_file("a.safetensors", range(1, 60))
+        run = self.run_ok(*arguments, "--precision", recipe("a.safetensors"))
+        row = run.json()["rows"][0]
+        self.assertIs(row["proved"], True)
+        self.assertEqual(row["calibration"]["tokens"], 59)
+        self.assertRegex(row["calibration"]["table"], "^[0-9a-f]{64}$")
+        fixed = [note for note in row["notes"] if note.startswith("outlier columns are fixed: ")]
+        self.assertEqual(len(fixed), 1, row["notes"])
+        self.assertGreater(int(fixed[0].split()[4]), 0)
+        # Other data is another cell; the same data under another name is the same.
+        def attempts():
+            with sqlite3.connect(self.store) as database:
+                return database.execute("SELECT count(*) FROM attempts").fetchone()[0]
+        self.token_file("b.safetensors", range(1, 60))
+        self.run_ok(*arguments, "--resume", "--precision", recipe("b.safetensors"))
+        self.assertEqual(attempts(), 1)
+        self.token_file("b.safetensors", range(2, 61))
+        self.run_ok(*arguments, "--resume", "--precision", recipe("b.safetensors"))
+        self.assertEqual(attempts(), 2)
+        # Without data the cell says what is missing.
+        run = Run([*arguments, "--precision", "{precision: int8, outliers: calibrated}"])
+        self.assertEqual(run.code, 1, run.err)
+        self.assertIn("calibration: FILE", run.json()["rows"][0]["reason"])
+
+    def test_a_task_without_a_file_is_looked_for_in_the_cache(self):
+        line = self.run_error(74, "eval", "-m", SMALL_DECODER, "--tasks", "hellaswag",
+                              env={"HF_HOME": str(self.folder)})
+        self.assertIn(f"{self.folder}/hub/datasets--Rowan--hellaswag/snapshots/", line)
+        self.assertIn("hf download Rowan/hellaswag --repo-type dataset --revision", line)
+
+
 class Inspect(Case):
     def check_malformed(self, name, content, *words):
         self.check_refused(self.write(name, content), *words)

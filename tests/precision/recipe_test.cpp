@@ -68,7 +68,29 @@ TEST(Precision, KnownButNotBuiltIsSaidSo) {
     EXPECT_NE(f.text.find("not in this build yet"), std::string::npos) << f.text;
     EXPECT_EQ(f.text.find("unknown"), std::string::npos) << f.text;
   }
-  EXPECT_EQ(recipe_failure("{precision: int8, outliers: calibrated}").code, ErrorCode::unsupported);
+}
+
+TEST(Recipe, CalibrationIsPartOfWhatItIs) {
+  const auto parse = [](const std::string& text) { return parse_recipe_argument(text).front(); };
+  const Recipe fixed = parse("{precision: int8, outliers: calibrated, calibration: a.txt}");
+  ASSERT_TRUE(fixed.calibration.has_value());
+  EXPECT_TRUE(std::filesystem::path(fixed.calibration->file).is_absolute());
+  EXPECT_TRUE(fixed.needs_calibration());
+  EXPECT_NE(fixed.canonical(), parse("int8").canonical());
+  EXPECT_EQ(fixed.canonical(), parse("{precision: int8, outliers: calibrated, calibration: {file: "
+                                     "b.txt, samples: 32}}")
+                                   .canonical());
+  EXPECT_NE(fixed.canonical(), parse("{precision: int8, outliers: calibrated, calibration: {file: "
+                                     "a.txt, samples: 31}}")
+                                   .canonical());
+  EXPECT_EQ(parse_recipe("again", fixed.spec, "t").calibration->file, fixed.calibration->file);
+  const Recipe idle = parse("{default: int8, calibration: a.txt}");
+  ASSERT_EQ(idle.notices.size(), 1U);
+  EXPECT_NE(idle.notices[0].find("no effect"), std::string::npos);
+  EXPECT_EQ(idle.canonical(), parse("{default: int8}").canonical());
+  EXPECT_USAGE("{precision: int8, calibration: {samples: 3}}", "file is missing");
+  EXPECT_USAGE("{precision: int8, calibration: {file: a, samples: 0}}", "from 1");
+  EXPECT_USAGE("{precision: int8, threshold: 0, outliers: calibrated}", "has no effect");
 }
 
 TEST(Precision, ErrorsNameNearNames) {

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tasks/task.h"
@@ -84,8 +85,50 @@ TEST(Fidelity, EncodersReportCosineAndFlips) {
   const auto result = run_fidelity(*other, inputs, kept, {});
   EXPECT_GT(result.metrics["cosine"]["value"].get<double>(), 0.98);
   EXPECT_LT(result.metrics["cosine"]["min"].get<double>(), 1.0);
-  EXPECT_TRUE(result.metrics.contains("label_flips"));
   EXPECT_GT(result.metrics["logit_error"]["value"].get<double>(), 0.0);
+}
+
+TEST(Fidelity, ClassifiersCompareDistributionsOverLabels) {
+  const auto base = load("distilbert_classifier", "fp32");
+  const auto other = load("distilbert_classifier", "nf4");
+  const FidelityInputs inputs{.sequences = {{1, 5, 9}, {2, 7}, {3}, {8, 4, 11, 2}},
+                              .origin = "test"};
+  KeptOutputs kept(*base, inputs);
+  const KeptOutputs ours(*other, inputs);
+  double divergence = 0.0;
+  double error = 0.0;
+  int flips = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto p = probabilities(kept.outputs[i]);
+    const auto q = probabilities(ours.outputs[i]);
+    double worst = 0.0;
+    for (std::size_t c = 0; c < p.size(); ++c) {
+      divergence += p[c] * std::log(p[c] / q[c]) / 4;
+      worst = std::max(worst, std::abs(double{kept.outputs[i][c]} - ours.outputs[i][c]));
+    }
+    error += worst / 4;
+    flips += std::ranges::max_element(p) - p.begin() != std::ranges::max_element(q) - q.begin();
+  }
+  const auto result = run_fidelity(*other, inputs, kept, {});
+  const Json& metrics = result.metrics;
+  ASSERT_GT(divergence, 0.0);
+  EXPECT_NEAR(metrics.at("kl_divergence").at("value").get<double>(), divergence,
+              1e-9 + 1e-6 * divergence);
+  EXPECT_NEAR(metrics.at("logit_error").at("value").get<double>(), error, 1e-9);
+  EXPECT_EQ(metrics.at("label_flips").at("value"), flips);
+  EXPECT_EQ(metrics.at("label_flips").at("n"), 4);
+  EXPECT_EQ(metrics.at("top1_agreement").at("value"), 1.0 - flips / 4.0);
+  EXPECT_EQ(result.items.size(), 4U);
+}
+
+TEST(Fidelity, EmbeddingsHaveNoLabels) {
+  const auto base = load("bert_embedding", "fp32");
+  const FidelityInputs inputs{.sequences = {{1, 5, 9}, {2, 7}}, .origin = "test"};
+  KeptOutputs kept(*base, inputs);
+  const auto result = run_fidelity(*load("bert_embedding", "int8"), inputs, kept, {});
+  EXPECT_TRUE(result.metrics.contains("output_error"));
+  EXPECT_FALSE(result.metrics.contains("kl_divergence"));
+  EXPECT_FALSE(result.metrics.contains("label_flips"));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "kernels/cpu/isa.h"
@@ -39,6 +40,9 @@ struct LinearCall {
   tensor::MatrixView y;
   std::span<const float> bias;  ///< n values or empty
   float threshold = 0.0F;       ///< int8_dynamic: outlier threshold, 0 = none
+  /// int8_dynamic: the outlier columns, ascending, in place of those that reach the threshold in
+  /// this call; nullptr: those.
+  const std::vector<std::int32_t>* fixed_outliers = nullptr;
   base::ThreadPool& pool;
   Workspace& workspace;
   std::int64_t outlier_columns = 0;  ///< out: how many this call found

@@ -50,7 +50,10 @@ Reference reference(const precision::EncodedTensor& weight, const Values& x,
   Values in = x;
   for (float& v : in) v = testing::rounded_to(options.x_type, v);
   std::vector<bool> outlier(k);
-  for (std::size_t i = 0; i < in.size(); ++i) {
+  if (options.fixed_outliers != nullptr) {
+    for (const std::int32_t column : *options.fixed_outliers) outlier[column] = true;
+  }
+  for (std::size_t i = 0; i < in.size() && options.fixed_outliers == nullptr; ++i) {
     if (options.threshold > 0.0F && std::fabs(in[i]) >= options.threshold) outlier[i % k] = true;
   }
   Reference result;
@@ -137,6 +140,30 @@ TEST(LinearInt8, OutlierColumns) {
     for (const DType type : {DType::f32, DType::bf16}) {
       check(weight, x, {.m = kRows, .x_type = type, .threshold = 6.0F});
       if (HasFatalFailure()) return;
+    }
+  }
+}
+
+/// Whatever reaches the threshold, and the same bits for a row alone and among others.
+TEST(LinearInt8, FixedOutlierColumns) {
+  constexpr std::int64_t kDepth = 96, kRows = 7, kColumns = 40;
+  const auto weight = testing::random_weight(Encoding::int8, kColumns, kDepth, 13);
+  Values x = testing::random_values(kRows * kDepth, 14, 4.0F);
+  for (std::int64_t r = 0; r < kRows; ++r) x[r * kDepth + 30] = 20.0F;
+  for (const std::vector<std::int32_t>& fixed :
+       {std::vector<std::int32_t>{}, {0, 30, 31, 95}, {7}}) {
+    check(weight, x, {.m = kRows, .threshold = 6.0F, .fixed_outliers = &fixed});
+    if (HasFatalFailure()) return;
+    for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
+      const PackedWeight packed = testing::pack(*kernel, weight);
+      const Values all =
+          testing::call(*kernel, packed, x, {.m = kRows, .threads = 2, .fixed_outliers = &fixed}).y;
+      for (std::int64_t r = 0; r < kRows; ++r) {
+        const Values row(x.begin() + r * kDepth, x.begin() + (r + 1) * kDepth);
+        const Values alone = testing::call(*kernel, packed, row, {.fixed_outliers = &fixed}).y;
+        const Values among(all.begin() + r * kColumns, all.begin() + (r + 1) * kColumns);
+        EXPECT_EQ(alone, among) << kernel->identity.kernel << " row " << r;
+      }
     }
   }
 }

@@ -105,6 +105,7 @@ struct CallOptions {
   float threshold = 0.0F;
   int threads = 1;
   Values bias = {};
+  const std::vector<std::int32_t>* fixed_outliers = nullptr;
 };
 
 struct CallResult {
@@ -123,6 +124,7 @@ inline CallResult call(const LinearKernel& kernel, const PackedWeight& weight, c
                  .y = out.view(),
                  .bias = options.bias,
                  .threshold = options.threshold,
+                 .fixed_outliers = options.fixed_outliers,
                  .pool = pool_of(options.threads),
                  .workspace = workspace};
   CallResult result;

@@ -6,7 +6,8 @@
 #include "kernels/cpu/linear/panel_ops.h"
 
 // LLM.int8(): activations are quantized per row at run time; columns in which any value reaches the
-// threshold are taken out, and multiplied in f32 with the dequantized weights.
+// threshold, or a fixed set of columns, are taken out, and multiplied in f32 with the dequantized
+// weights.
 namespace assay::kernels::cpu {
 namespace {
 
@@ -40,7 +41,12 @@ class Job {
       }
     });
     reserve();
-    if (call_.threshold > 0.0F) find_outliers();
+    if (call_.fixed_outliers != nullptr) {
+      outliers_ = std::ssize(*call_.fixed_outliers);
+      std::ranges::copy(*call_.fixed_outliers, columns_);
+    } else if (call_.threshold > 0.0F) {
+      find_outliers();
+    }
     divide(call_.pool, m_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
       for (std::int64_t r = begin; r < end; ++r) quantize(r);
     });

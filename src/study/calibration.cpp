@@ -1,0 +1,75 @@
+#include "study/calibration.h"
+
+#include "calibrate/calibrate.h"
+#include "study/channel.h"
+
+namespace assay::study {
+namespace {
+
+void send(int fd, const Json& record) {
+  const std::string text = record.dump(-1, ' ', false, Json::error_handler_t::replace);
+  write_frame(fd, text.data(), text.size());
+}
+
+precision::CalibrationTable calibrate_apart(const Cell& cell,
+                                            const precision::CalibrationData& data,
+                                            const base::ProgressSink& progress) {
+  const Json spec = {{"model", cell.model},
+                     {"threads", cell.threads},
+                     {"file", data.file},
+                     {"samples", data.samples},
+                     {"length", data.length}};
+  Child child({"calibration"}, spec.dump());
+  for (std::vector<std::byte> frame; read_frame(child.output(), frame);) {
+    const std::string_view text(reinterpret_cast<const char*>(frame.data()), frame.size());
+    const Json record = base::parse_json(text, "calibration");
+    if (record.contains("table")) {
+      return precision::CalibrationTable::from_json(record.at("table"));
+    }
+    if (record.contains("error")) {
+      fail(static_cast<ErrorCode>(record.at("code").get<int>()), "calibration: {}",
+           record.at("error").get<std::string>());
+    }
+    if (progress) {
+      progress(record.at("stage").get<std::string>(), record.at("fraction").get<double>());
+    }
+  }
+  fail(ErrorCode::internal, "the calibration's process ended before it sent its table");
+}
+
+}  // namespace
+
+precision::Plan calibrated_plan(const engine::ModelSource& source, const precision::Recipe& recipe,
+                                const Cell& cell, const base::ProgressSink& progress) {
+  engine::PlanOptions options{.device = cell.device, .fallback = cell.fallback};
+  auto plan = engine::make_plan(source, recipe, options);
+  if (!plan.awaits_calibration() || !plan.supported()) return plan;
+  const auto table = calibrate_apart(cell, *recipe.calibration, progress);
+  options.calibration = &table;
+  return engine::make_plan(source, recipe, options);
+}
+
+void run_calibration(const Json& spec, int fd) {
+  const auto failed = [fd](ErrorCode code, const std::string& message) {
+    send(fd, {{"error", message}, {"code", static_cast<int>(code)}});
+  };
+  try {
+    const auto source = engine::ModelSource::open(spec.at("model").get<std::string>());
+    const precision::CalibrationData wanted{.file = spec.at("file").get<std::string>(),
+                                            .samples = spec.at("samples").get<int>(),
+                                            .length = spec.at("length").get<int>()};
+    const auto data = calibrate::read_data(*source, wanted);
+    const auto table = calibrate::run(source, data,
+                                      {.threads = spec.at("threads").get<int>(),
+                                       .progress = [fd](const std::string& stage, double fraction) {
+                                         send(fd, {{"stage", stage}, {"fraction", fraction}});
+                                       }});
+    send(fd, {{"table", table.to_json()}});
+  } catch (const Error& error) {
+    failed(error.code(), error.what());
+  } catch (const std::exception& error) {
+    failed(ErrorCode::internal, error.what());
+  }
+}
+
+}  // namespace assay::study
