@@ -21,6 +21,12 @@ Json accuracy_metric(std::int64_t correct, std::int64_t items, double chance) {
   return result;
 }
 
+void add_accuracy(Json& metrics, const std::string& name, std::int64_t correct, std::int64_t items,
+                  double chance) {
+  metrics[name] = accuracy_metric(correct, items, chance);
+  metrics[name + "_stderr"] = metric(metrics[name].at("stderr").get<double>(), "1");
+}
+
 Json mean_metric(std::span<const double> samples, const std::string& unit) {
   Json result = metric(stats::mean(samples), unit);
   result["stderr"] = stats::standard_error(samples);

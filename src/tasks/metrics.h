@@ -14,6 +14,11 @@ namespace assay::tasks {
 /// n - 1, over sqrt(n)), the number of items, and what guessing gives.
 [[nodiscard]] Json accuracy_metric(std::int64_t correct, std::int64_t items, double chance);
 
+/// The same under `name`, and its standard error as a metric of its own under lm-eval's name,
+/// "acc_stderr".
+void add_accuracy(Json& metrics, const std::string& name, std::int64_t correct, std::int64_t items,
+                  double chance);
+
 /// Mean with standard error.
 [[nodiscard]] Json mean_metric(std::span<const double> samples, const std::string& unit);
 

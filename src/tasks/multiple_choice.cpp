@@ -79,11 +79,9 @@ Json metrics_of(const ChoiceData& data, const Json& answers) {
       parts[std::string(group)].add(answer);
   }
   Json metrics;
-  metrics["acc"] = accuracy_metric(all.correct, all.items, all.chance / double(all.items));
-  if (data.normalized) {
-    metrics["acc_norm"] =
-        accuracy_metric(all.correct_norm, all.items, all.chance / double(all.items));
-  }
+  const double chance = all.chance / double(all.items);
+  add_accuracy(metrics, "acc", all.correct, all.items, chance);
+  if (data.normalized) add_accuracy(metrics, "acc_norm", all.correct_norm, all.items, chance);
   for (const auto& [name, tally] : parts) {
     metrics[fmt::format("acc_{}_{}", data.task, name)] =
         accuracy_metric(tally.correct, tally.items, tally.chance / double(tally.items));

@@ -125,7 +125,7 @@ Json metrics_of(const Json& answers, int classes) {
     correct.push_back(answer.at("gold") == answer.at("predicted") ? 1 : 0);
   }
   Json metrics;
-  metrics["acc"] = accuracy_metric(matrix.correct(), matrix.total(), 1.0 / classes);
+  add_accuracy(metrics, "acc", matrix.correct(), matrix.total(), 1.0 / classes);
   add_class_metrics(metrics, matrix);
   metrics["confidence"] = mean_metric(confidences, "1");
   metrics["calibration_error"] =
