@@ -52,6 +52,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--speed", type=int, default=0, metavar="ITEMS",
                         help="measure items a second on so many items instead")
+    parser.add_argument("--first", type=int, default=0, metavar="ITEM",
+                        help="with --speed, the item to begin with: a long list in short pieces")
     parser.add_argument("--precision", default="fp32,bf16,int8", help="of assay, with --speed")
     parser.add_argument("--rounds", type=int, default=1, help="with --speed")
     parser.add_argument("--batch-size", type=int, default=1, help="of lm-eval")
@@ -178,19 +180,23 @@ def check(options: argparse.Namespace, model: HFLM, scratch: Path) -> bool:
 def speed(options: argparse.Namespace, model: HFLM, scratch: Path) -> None:
     """Items a second, in turn. Loading is in neither figure; tokenizing is in both."""
     rates: dict[str, list[float]] = {}
+    lines = options.hellaswag.read_text(encoding="utf-8").splitlines(keepends=True)
+    file = scratch / "hellaswag.jsonl"
+    file.write_text("".join(lines[options.first:options.first + options.speed]), encoding="utf-8")
     for round_ in range(options.rounds):
-        task = {"hellaswag": hellaswag_task(options.hellaswag)}
+        task = {"hellaswag": hellaswag_task(file)}
         begin = time.perf_counter()
         reference_samples(model, task, options.speed)
         rates.setdefault("lm-eval fp32", []).append(options.speed / (time.perf_counter() - begin))
         for precision in options.precision.split(","):
-            _, metrics = assay_answers(options, "hellaswag", options.hellaswag, options.speed,
+            _, metrics = assay_answers(options, "hellaswag", file, options.speed,
                                        scratch / f"{precision}{round_}.db", precision)
             rates.setdefault(f"assay {precision}", []).append(metrics["items_per_second"]["value"])
     base = statistics.median(rates["lm-eval fp32"])
     for name, values in rates.items():
         middle = statistics.median(values)
-        print(f"{name}: {middle:.2f} items/s, {middle / base:.2f} x lm-eval", flush=True)
+        print(f"{name}: {middle:.2f} items/s ({options.speed / middle:.2f} s), "
+              f"{middle / base:.2f} x lm-eval", flush=True)
 
 
 def main() -> int:
