@@ -8,6 +8,7 @@
 #include "base/names.h"
 #include "cli/adhoc.h"
 #include "stats/paired.h"
+#include "tasks/hub_data.h"
 
 namespace assay::cli {
 namespace {
@@ -33,7 +34,8 @@ Json task_of(const std::string& text, const EvalArguments& a, const study::Cell&
   static const std::vector<std::string> known = {"sst2",       "hellaswag",       "mmlu",
                                                  "perplexity", "multiple_choice", "fidelity"};
   const std::size_t equals = text.find('=');
-  const std::string name = text.substr(0, equals);
+  const std::size_t at = text.substr(0, equals).find('@');
+  const std::string name = text.substr(0, std::min(equals, at));
   if (std::ranges::find(known, name) == known.end()) {
     fail(ErrorCode::usage, "unknown task '{}'{}; this build has {}", name,
          base::did_you_mean(name, known), fmt::join(known, ", "));
@@ -41,6 +43,11 @@ Json task_of(const std::string& text, const EvalArguments& a, const study::Cell&
   Json task = {{"task", name}};
   if (equals != std::string::npos) {
     task["file"] = std::filesystem::absolute(text.substr(equals + 1)).string();
+  } else if (tasks::has_hub_data(name)) {
+    const auto data =
+        tasks::find_hub_data(name, at == std::string::npos ? "" : text.substr(at + 1));
+    task["file"] = data.path.string();
+    task["dataset"] = {{"repo", data.repo}, {"revision", data.revision}};
   } else if (name != "fidelity") {
     fail(ErrorCode::usage, "task {0} needs a {1}: --tasks {0}={2}", name,
          name == "mmlu" ? "folder" : "file", name == "mmlu" ? "DIR" : "FILE");
@@ -77,7 +84,7 @@ constexpr int kMmluSubjects = 57;
 void warn_of_limit(const EvalArguments& a) {
   if (a.limit == 0 || a.common.screen.quiet) return;
   for (const std::string& text : a.tasks) {
-    const std::string name = text.substr(0, text.find('='));
+    const std::string name = text.substr(0, text.find_first_of("=@"));
     if (name == "perplexity" || name == "fidelity") continue;
     const std::int64_t items = std::int64_t{a.limit} * (name == "mmlu" ? kMmluSubjects : 1);
     const double visible = 100 * stats::smallest_detectable_difference(items, kUsualFlips);
@@ -118,9 +125,11 @@ void add_eval(CLI::App& program, Outcome& outcome) {
   const auto a = std::make_shared<EvalArguments>();
   add_adhoc_options(*command, a->common);
   command
-      ->add_option("--tasks", a->tasks,
-                   "sst2=FILE, hellaswag=FILE, mmlu=DIR, multiple_choice=FILE, perplexity=FILE, "
-                   "fidelity[=FILE]; commas between")
+      ->add_option(
+          "--tasks", a->tasks,
+          "sst2=FILE, hellaswag=FILE, mmlu=DIR, multiple_choice=FILE, perplexity=FILE, "
+          "fidelity[=FILE]; commas between. sst2, hellaswag and mmlu without a file: the "
+          "hub's data set in the Hugging Face cache, at a pinned revision or NAME@REVISION")
       ->delimiter(',')
       ->required();
   command->add_option("--baseline", a->baseline,

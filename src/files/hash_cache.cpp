@@ -19,19 +19,6 @@ namespace {
 constexpr std::size_t kMaxBytes = std::size_t{4} << 20;
 constexpr std::size_t kDigest = 64;
 
-std::filesystem::path cache_folder() {
-  const auto variable = [](const char* name) -> std::string_view {
-    const char* value = std::getenv(name);
-    return value == nullptr ? "" : value;
-  };
-  if (!variable("ASSAY_CACHE").empty()) return variable("ASSAY_CACHE");
-  const std::string_view xdg = variable("XDG_CACHE_HOME");
-  if (!xdg.empty()) return std::filesystem::path(xdg) / "assay";
-  const std::string_view home = variable("HOME");
-  if (!home.empty()) return std::filesystem::path(home) / ".cache" / "assay";
-  return {};
-}
-
 std::string identity(const struct stat& s) {
   return fmt::format("{} {} {} {}.{:09} {}.{:09} ", s.st_dev, s.st_ino, s.st_size, s.st_mtim.tv_sec,
                      s.st_mtim.tv_nsec, s.st_ctim.tv_sec, s.st_ctim.tv_nsec);
@@ -44,8 +31,21 @@ bool is_digest(std::string_view text) {
 
 }  // namespace
 
+std::filesystem::path own_cache_folder() {
+  const auto variable = [](const char* name) -> std::string_view {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+  };
+  if (!variable("ASSAY_CACHE").empty()) return variable("ASSAY_CACHE");
+  const std::string_view xdg = variable("XDG_CACHE_HOME");
+  if (!xdg.empty()) return std::filesystem::path(xdg) / "assay";
+  const std::string_view home = variable("HOME");
+  if (!home.empty()) return std::filesystem::path(home) / ".cache" / "assay";
+  return {};
+}
+
 HashCache::HashCache() {
-  const std::filesystem::path folder = cache_folder();
+  const std::filesystem::path folder = own_cache_folder();
   if (!folder.empty()) file_ = folder / "file-hashes";
 }
 

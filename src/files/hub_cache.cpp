@@ -9,7 +9,8 @@
 #include "base/names.h"
 
 // The layout is that of huggingface_hub: models--ORG--NAME/refs/REVISION holds a commit, and
-// models--ORG--NAME/snapshots/COMMIT the files, most of them links into blobs/.
+// models--ORG--NAME/snapshots/COMMIT the files, most of them links into blobs/. Data sets lie
+// beside the models as datasets--ORG--NAME.
 namespace assay::files {
 namespace {
 
@@ -82,8 +83,11 @@ std::vector<std::string> cached_repos(const fs::path& cache) {
   return repos;
 }
 
-std::string folder_name(const std::string& repo) {
-  std::string name = "models--" + repo;
+constexpr std::string_view kModels = "models--";
+constexpr std::string_view kDatasets = "datasets--";
+
+std::string folder_name(std::string_view kind, const std::string& repo) {
+  std::string name = std::string(kind) + repo;
   const std::size_t slash = name.find('/');
   if (slash != std::string::npos) name.replace(slash, 1, "--");
   return name;
@@ -94,7 +98,14 @@ std::string folder_name(const std::string& repo) {
   fail(ErrorCode::io,
        "{0}: there is no such file or folder, and no {1} in the Hugging Face cache {2} ({3}){4}; "
        "fetch it with \"hf download {0}\", or name a local folder",
-       name.repo, folder_name(name.repo), shown(cache.path), cache.named_by, near);
+       name.repo, folder_name(kModels, name.repo), shown(cache.path), cache.named_by, near);
+}
+
+/// "a, b", or "no others".
+std::string listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + base::printable(name);
+  return list.empty() ? "no others" : list;
 }
 
 std::string commit_of(const RepoName& name, const fs::path& folder) {
@@ -102,14 +113,10 @@ std::string commit_of(const RepoName& name, const fs::path& folder) {
   const fs::path ref = folder / "refs" / name.revision;
   std::error_code ignored;
   if (!fs::is_regular_file(ref, ignored)) {
-    std::string known;
-    for (const std::string& revision : names_in(folder / "refs")) {
-      known += (known.empty() ? "" : ", ") + base::printable(revision);
-    }
     fail(ErrorCode::io,
          "{0}: revision '{1}' is not in the Hugging Face cache: {2} is missing; there are {3}; "
          "fetch it with \"hf download {0} --revision {1}\"",
-         name.repo, name.revision, shown(ref), known.empty() ? "no others" : known);
+         name.repo, name.revision, shown(ref), listed(names_in(folder / "refs")));
   }
   std::string commit = base::read_text(ref, 4096);
   while (!commit.empty() && (commit.back() == '\n' || commit.back() == ' ')) commit.pop_back();
@@ -152,6 +159,26 @@ std::optional<std::string> snapshot_name(const std::filesystem::path& folder) {
   return model.substr(model.rfind("--") + 2);
 }
 
+DatasetLookup look_for_dataset(const RepoName& name) {
+  const CacheFolder cache = cache_folder();
+  const fs::path folder = cache.path / folder_name(kDatasets, name.repo);
+  std::error_code ignored;
+  fs::path wanted = folder / "snapshots" / name.revision;
+  const fs::path ref = folder / "refs" / name.revision;
+  if (!is_commit(name.revision) && fs::is_regular_file(ref, ignored)) {
+    wanted = folder / "snapshots" / commit_of(name, folder);
+  }
+  if (is_commit(wanted.filename().string()) && fs::is_directory(wanted, ignored)) {
+    return {.snapshot = wanted, .reason = {}};
+  }
+  const auto others = names_in(folder / "snapshots");
+  std::string reason = fmt::format(
+      "{} is missing ({}); fetch it with \"hf download {} --repo-type dataset --revision {}\"",
+      shown(wanted), cache.named_by, name.repo, name.revision);
+  if (!others.empty()) reason += ", or ask for a revision that is there: " + listed(others);
+  return {.snapshot = {}, .reason = std::move(reason)};
+}
+
 std::filesystem::path find_model(const std::string& text) {
   std::error_code ignored;
   if (fs::exists(text, ignored)) return text;
@@ -161,7 +188,7 @@ std::filesystem::path find_model(const std::string& text) {
          base::printable(text, 1000));
   }
   const CacheFolder cache = cache_folder();
-  const fs::path folder = cache.path / folder_name(name->repo);
+  const fs::path folder = cache.path / folder_name(kModels, name->repo);
   if (!fs::is_directory(folder, ignored)) fail_not_cached(*name, cache);
   const std::string commit = commit_of(*name, folder);
   const fs::path snapshot = folder / "snapshots" / commit;

@@ -28,6 +28,14 @@ struct CacheFolder {
 /// usage) say where was looked and what to do.
 [[nodiscard]] std::filesystem::path find_model(const std::string& text);
 
+/// A data set's snapshot in the cache, or why there is none, with the path that was looked for.
+struct DatasetLookup {
+  std::filesystem::path snapshot;  ///< empty: not there
+  std::string reason;
+};
+/// Read only; nothing is downloaded. A reference that holds no commit is bad_data.
+[[nodiscard]] DatasetLookup look_for_dataset(const RepoName& name);
+
 /// "name" of a folder that is a snapshot of "org/name" in a cache: the folder itself is named by a
 /// commit. Nothing for other folders.
 [[nodiscard]] std::optional<std::string> snapshot_name(const std::filesystem::path& folder);

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/names.h"
+#include "tasks/hub_data.h"
 
 namespace assay::study {
 namespace {
@@ -77,9 +78,27 @@ const TaskKeys& keys_of(const YamlNode& named) {
                               base::did_you_mean(name, known), fmt::join(known, ", ")));
 }
 
+/// The hub's data set in place of a file.
+void add_hub_data(Json& task, const YamlNode& node) {
+  const auto name = task.at("task").get<std::string>();
+  const auto revision = node.value().is_object() ? node.get("revision") : std::nullopt;
+  try {
+    const auto data = tasks::find_hub_data(name, revision ? revision->text() : "");
+    task["file"] = data.path.string();
+    task["dataset"] = {{"repo", data.repo}, {"revision", data.revision}};
+  } catch (const Error& error) {
+    node.fail_here(error.what());
+  }
+}
+
 Json read_task(const YamlNode& node, const std::filesystem::path& folder) {
   if (node.value().is_string()) {
     const TaskKeys& keys = keys_of(node);
+    if (tasks::has_hub_data(keys.task)) {
+      Json task = {{"task", keys.task}};
+      add_hub_data(task, node);
+      return task;
+    }
     if (keys.needs_file) {
       node.fail_here(fmt::format("the task {0} needs a file: {{task: {0}, file: ...}}", keys.task));
     }
@@ -89,6 +108,7 @@ Json read_task(const YamlNode& node, const std::filesystem::path& folder) {
   const YamlNode named = node.need("a task", "task");
   const TaskKeys& keys = keys_of(named);
   std::vector<std::string> known = {"task", "file"};
+  if (tasks::has_hub_data(keys.task)) known.emplace_back("revision");
   for (const CountKey& key : keys.counts) known.emplace_back(key.name);
   for (const TextKey& key : keys.texts) known.emplace_back(key.name);
   node.check_keys(fmt::format("the task {}", keys.task), known);
@@ -96,6 +116,9 @@ Json read_task(const YamlNode& node, const std::filesystem::path& folder) {
   Json task = {{"task", keys.task}};
   if (const auto file = node.get("file")) {
     task["file"] = read_path(*file, folder);
+    if (node.get("revision")) node.fail_here("'revision' is of the hub's data set, not of a file");
+  } else if (tasks::has_hub_data(keys.task)) {
+    add_hub_data(task, node);
   } else if (keys.needs_file) {
     node.fail_here(fmt::format("the task {} needs 'file'", keys.task));
   }

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "files/records.h"
+#include "tasks/choice_fields.h"
 #include "tasks/multiple_choice.h"
 
 namespace assay::tasks {
@@ -48,7 +49,30 @@ struct Question {
   int gold = 0;
 };
 
+Question question_of(std::string_view question, std::span<const std::string> choices, int gold) {
+  std::string text(strip(question));
+  for (int c = 0; c < 4; ++c) {
+    text += fmt::format("\n{}. {}", char('A' + c), choices[static_cast<std::size_t>(c)]);
+  }
+  return {.text = text + "\nAnswer:", .gold = gold};
+}
+
+/// As the hub has it: `question`, four `choices`, and `answer` as a number from 0.
+std::vector<Question> read_json_questions(const fs::path& file) {
+  std::vector<Question> questions;
+  for (const files::JsonRecord& record : files::read_jsonl(file)) {
+    const ChoiceFields fields(record, file);
+    const auto choices = fields.texts("choices");
+    if (choices.size() != 4) fields.fail_here(fmt::format("{} choices, not four", choices.size()));
+    const std::vector<std::string> letters = {"A", "B", "C", "D"};
+    questions.push_back(
+        question_of(fields.text("question"), choices, fields.gold("answer", letters)));
+  }
+  return questions;
+}
+
 std::vector<Question> read_questions(const fs::path& file) {
+  if (file.extension() == ".jsonl") return read_json_questions(file);
   constexpr std::size_t kColumns = 6;
   std::vector<Question> questions;
   for (const files::CsvRecord& record : files::read_csv(file)) {
@@ -61,23 +85,30 @@ std::vector<Question> read_questions(const fs::path& file) {
     if (answer.size() != 1 || answer[0] < 'A' || answer[0] > 'D') {
       fail(ErrorCode::bad_data, "{}: the answer is '{}', not A, B, C or D", place(), answer);
     }
-    std::string text(strip(record.fields[0]));
-    for (int c = 0; c < 4; ++c)
-      text += fmt::format("\n{}. {}", char('A' + c), record.fields[c + 1]);
-    questions.push_back({.text = text + "\nAnswer:", .gold = answer[0] - 'A'});
+    questions.push_back(
+        question_of(record.fields[0], std::span(record.fields).subspan(1, 4), answer[0] - 'A'));
   }
   if (questions.empty()) fail(ErrorCode::bad_data, "{}: there is nothing in it", file.string());
   return questions;
 }
 
+/// <folder>/<split>/<subject>_<split>.csv, or .jsonl where that is there.
+fs::path subject_file(const fs::path& folder, const std::string& split,
+                      const std::string& subject) {
+  const fs::path file = folder / split / fmt::format("{}_{}.jsonl", subject, split);
+  std::error_code error;
+  return fs::exists(file, error) ? file : fs::path(file).replace_extension(".csv");
+}
+
 /// Subjects that have a file in the split, in alphabetical order.
 std::vector<std::string> subjects_of(const fs::path& folder, const std::string& split) {
-  const std::string ending = "_" + split + ".csv";
   std::vector<std::string> subjects;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder / split, error)) {
     const std::string name = entry.path().filename().string();
-    if (!name.ends_with(".csv") || name.starts_with('.')) continue;
+    const std::string extension = entry.path().extension().string();
+    if ((extension != ".csv" && extension != ".jsonl") || name.starts_with('.')) continue;
+    const std::string ending = "_" + split + extension;
     const std::string subject = name.substr(0, name.size() - std::min(name.size(), ending.size()));
     if (!name.ends_with(ending) || mmlu_group(subject).empty()) {
       fail(ErrorCode::bad_data, "{}: this is no file of a subject of MMLU; <subject>{} is expected",
@@ -105,7 +136,7 @@ std::string preamble(const fs::path& folder, const std::string& subject, int sho
   std::string text =
       fmt::format("The following are multiple choice questions (with answers) about {}.\n\n", name);
   if (shots == 0) return text;
-  const fs::path file = folder / "dev" / (subject + "_dev.csv");
+  const fs::path file = subject_file(folder, "dev", subject);
   if (!fs::exists(file)) {
     fail(ErrorCode::bad_data,
          "{}: is missing; it holds the shots of {} (--num-fewshot 0 needs none)", file.string(),
@@ -157,8 +188,7 @@ ChoiceData read_mmlu(const fs::path& folder, const MmluOptions& options) {
   for (const std::string& subject : data.groups) {
     const std::string before = preamble(folder, subject, options.shots);
     int count = 0;
-    for (const Question& question :
-         read_questions(folder / split / fmt::format("{}_{}.csv", subject, split))) {
+    for (const Question& question : read_questions(subject_file(folder, split, subject))) {
       if (options.limit > 0 && count++ == options.limit) break;
       data.items.push_back({.context = before + question.text,
                             .choices = {"A", "B", "C", "D"},

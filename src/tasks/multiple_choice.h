@@ -36,9 +36,10 @@ struct MmluOptions {
   std::string split;  ///< "test", "val"; empty: test where it is there, else val
   int limit = 0;      ///< of each subject, as lm-eval counts; 0: all
 };
-/// MMLU as its folders are: <split>/<subject>_<split>.csv, six columns without header. Prompts as
-/// lm-eval's `mmlu` builds them. A subject without dev file while shots are asked for is bad_data;
-/// a subject missing from the split is named in a note; a file of no known subject is bad_data.
+/// MMLU as its folders are: <split>/<subject>_<split>.csv, six columns without header; or .jsonl
+/// with `question`, `choices` and `answer`. Prompts as lm-eval's `mmlu` builds them. A subject
+/// without dev file while shots are asked for is bad_data; a subject missing from the split is
+/// named in a note; a file of no known subject is bad_data.
 [[nodiscard]] ChoiceData read_mmlu(const std::filesystem::path& folder, const MmluOptions& options);
 /// "stem", "humanities", "social_sciences" or "other"; empty for no subject of MMLU.
 [[nodiscard]] std::string_view mmlu_group(std::string_view subject);

@@ -101,6 +101,32 @@ class RealModels(Case):
         items = self.run_ok("report", self.store, "--items", "--test", "hellaswag")
         self.assertRegex(items.out, r"hellaswag: bf16 -> nf4: \d+ of 20 items flip")
 
+    def test_a_data_set_of_the_hub_and_fixed_outliers(self):
+        model = needs("ASSAY_SMOLLM2")
+        commit = "218ec52e09a7e7462a5400043bb9a69a41d06b76"
+        snapshot = self.folder / "hub" / "datasets--Rowan--hellaswag" / "snapshots" / commit / "data"
+        snapshot.mkdir(parents=True)
+        (snapshot / "validation.jsonl").write_text(self.questions(12).read_text())
+        text = self.write("text.txt", "A fox ran over the hill and met a dog. " * 60)
+        recipe = (f"{{precision: int8, outliers: calibrated, calibration: {{file: {text}, "
+                  "samples: 2, length: 64}}")
+        answers = []
+        for batch in (1, 16):
+            store = self.folder / f"{batch}.db"
+            run = self.run_ok("eval", "-m", model, "--precision", recipe, "--tasks", "hellaswag",
+                              "--batch-size", batch, "-o", "json", "--store", store,
+                              env={"HF_HOME": str(self.folder)})
+            row = run.json()["rows"][0]
+            self.assertEqual(row["data"]["repo"], "Rowan/hellaswag")
+            self.assertEqual(row["data"]["revision"], commit)
+            self.assertRegex(row["data"]["sha256"], "^[0-9a-f]{64}$")
+            self.assertFalse([note for note in row["notes"] if "each call" in note], row["notes"])
+            with sqlite3.connect(store) as database:
+                items = [json.loads(item) for (item,) in database.execute("SELECT item FROM items")]
+            answers.append([a["log_likelihoods"] for a in sorted(items, key=lambda a: a["i"])])
+        self.assertEqual(len(answers[0]), 12)
+        self.assertEqual(*answers)
+
     def test_a_stopped_evaluation_goes_on_at_the_item(self):
         model = needs("ASSAY_SMOLLM2")
         study = self.write("study.yaml", f"""

@@ -138,7 +138,7 @@ TEST_F(StudyFile, TypesAndRangesAreChecked) {
   expect_bad(model("device: toaster"), {"s.yaml:4", "toaster"});
   expect_bad(model("on_unsupported: pray"), {"s.yaml:4", "fail, fallback"});
   expect_bad(model("tasks: [dance]"), {"s.yaml:4", "unknown task 'dance'", "sst2"});
-  expect_bad(model("tasks: [sst2]"), {"s.yaml:4", "needs a file"});
+  expect_bad(model("tasks: [perplexity]"), {"s.yaml:4", "needs a file"});
   expect_bad(model("tasks: [{file: x}]"), {"s.yaml:4", "needs 'task'"});
   expect_bad(model("tasks: [fidelity, {task: fidelity}]"), {"s.yaml:4", "stands twice"});
   expect_bad(model("tasks: [5]"), {"s.yaml:4", "a name or a mapping"});

@@ -1,0 +1,1 @@
+"""What assay does in Python: reading what only Python's libraries read well."""
