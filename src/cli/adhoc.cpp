@@ -6,14 +6,14 @@
 #include <filesystem>
 
 #include "engine/planner.h"
-#include "files/hub_cache.h"
 
 namespace assay::cli {
 
 void add_adhoc_options(CLI::App& command, AdhocArguments& a) {
   command
       .add_option("-m,--model", a.models,
-                  "folder, file or org/name in the Hugging Face cache; may be given several times")
+                  "folder, file, org/name in the Hugging Face cache, or "
+                  "synthetic:SHAPE[:seed=N][:outliers]; may be given several times")
       ->required();
   command
       .add_option("--precision,--recipe", a.precision,
@@ -35,11 +35,11 @@ study::Study adhoc_study(const std::string& name, const AdhocArguments& argument
   const auto recipes = precision::parse_recipe_argument(arguments.precision);
   study::Study study{.name = name, .store = arguments.store};
   for (const auto& model : arguments.models) {
-    const auto path = files::find_model(model);
+    const auto path = engine::find_model(model);
     const auto source = engine::ModelSource::open(path);
     for (const auto& recipe : recipes) {
       study.cells.push_back({.id = source->name() + "/" + recipe.name,
-                             .model = std::filesystem::absolute(path).string(),
+                             .model = path,
                              .recipe_name = recipe.name,
                              .recipe = recipe.spec,
                              .device = arguments.device,

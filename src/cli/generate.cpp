@@ -9,7 +9,6 @@
 #include "cli/lines.h"
 #include "cli/progress_line.h"
 #include "engine/model.h"
-#include "files/hub_cache.h"
 #include "study/calibration.h"
 #include "text/chat/chat_template.h"
 
@@ -35,11 +34,12 @@ struct GenerateArguments {
 engine::Model load(const GenerateArguments& arguments) {
   const auto recipes = precision::parse_recipe_argument(arguments.precision);
   if (recipes.size() != 1) fail(ErrorCode::usage, "generate takes one --precision");
-  const auto path = files::find_model(arguments.model);
+  const std::string path = engine::find_model(arguments.model);
   auto source = engine::ModelSource::open(path);
   if (!source->config().causal) {
     fail(ErrorCode::usage, "{} is an encoder; generate needs a decoder", source->name());
   }
+  static_cast<void>(source->tokenizer());  // before minutes of loading, if it is missing
   ProgressLine line(arguments.quiet);
   const auto progress = [&line](const std::string& stage, double fraction) {
     line.update("load", stage, fraction);

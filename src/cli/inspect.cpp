@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "engine/planner.h"
-#include "files/hub_cache.h"
 #include "files/tensor_file.h"
 
 namespace assay::cli {
@@ -66,7 +65,7 @@ void print_plan(const precision::Plan& plan) {
 }
 
 int inspect_model(const InspectArguments& arguments) {
-  const auto source = engine::ModelSource::open(files::find_model(arguments.model));
+  const auto source = engine::ModelSource::open(engine::find_model(arguments.model));
   const bool json = arguments.output == "json";
   if (!json) print_model(*source);
   if (!json && arguments.tensors) print_tensors(source->tensors());

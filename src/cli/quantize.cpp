@@ -7,7 +7,6 @@
 #include "base/io.h"
 #include "cli/commands.h"
 #include "cli/progress_line.h"
-#include "files/hub_cache.h"
 
 namespace assay::cli {
 namespace {
@@ -23,7 +22,7 @@ struct QuantizeArguments {
 int run(const QuantizeArguments& arguments) {
   const auto recipes = precision::parse_recipe_argument(arguments.precision);
   if (recipes.size() != 1) fail(ErrorCode::usage, "quantize takes one --precision");
-  const auto source = engine::ModelSource::open(files::find_model(arguments.model));
+  const auto source = engine::ModelSource::open(engine::find_model(arguments.model));
   engine::QuantizeResult result;
   {
     ProgressLine line(arguments.quiet);

@@ -7,7 +7,6 @@
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "engine/source.h"
-#include "files/hub_cache.h"
 
 namespace assay::cli {
 namespace {
@@ -29,8 +28,11 @@ std::string text_of(const std::string& line, std::size_t number) {
 }
 
 int run(const TokenizeArguments& arguments) {
-  const auto files = files::locate_model(files::find_model(arguments.model));
-  const auto tokenizer = text::load_tokenizer(files);
+  const auto model = engine::find_model(arguments.model);
+  if (engine::parse_synthetic(model)) {
+    fail(ErrorCode::unsupported, "{}: a synthetic model has no tokenizer", model);
+  }
+  const auto tokenizer = text::load_tokenizer(files::locate_model(model));
   const text::EncodeOptions options{.add_special = !arguments.no_special,
                                     .parse_special = arguments.parse_special};
   std::size_t number = 1;

@@ -56,9 +56,9 @@ class Loader {
 
  private:
   double stored_bytes(const WeightSpec& spec) const {
-    return spec.layer.tied_to.empty() && spec.first_row == 0
-               ? static_cast<double>(source_.tensors().find(spec.stored)->bytes.size())
-               : 0.0;
+    if (!spec.layer.tied_to.empty() || spec.first_row > 0) return 0.0;
+    const files::StoredTensor& tensor = *source_.tensors().find(spec.stored);
+    return static_cast<double>(tensor.bytes.size() + tensor.extra_bytes);
   }
 
   /// Runs f; a numeric error gets the tensor's name and file.

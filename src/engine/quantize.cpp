@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/thread_pool.h"
 #include "engine/encode_weight.h"
+#include "engine/new_folder.h"
 #include "engine/planner.h"
 #include "files/safetensors_writer.h"
 #include "precision/constants.h"
@@ -143,6 +144,11 @@ void require_plain_source(const ModelSource& source) {
          "that folder",
          source.name());
   }
+  if (source.tensors().format() == "synthetic") {
+    fail(ErrorCode::unsupported,
+         "{} is made in memory: write it with assay make-model, and quantize that folder",
+         source.name());
+  }
   if (precision::info(source.dominant_encoding()).quantized) {
     fail(ErrorCode::unsupported,
          "{} is stored as {}: quantizing it once more would add losses; quantize the model it was "
@@ -246,19 +252,6 @@ Json quantization_config(const Precision& precision, const std::vector<std::stri
           {"bnb_4bit_quant_storage", "uint8"}};
 }
 
-void prepare_folder(const fs::path& folder) {
-  std::error_code error;
-  if (fs::exists(folder, error) && (!fs::is_directory(folder) || !fs::is_empty(folder))) {
-    fail(ErrorCode::usage, "{}: is not empty; name a new or an empty folder with -o",
-         base::printable(folder.string()));
-  }
-  fs::create_directories(folder, error);
-  if (error) {
-    fail(ErrorCode::io, "{}: cannot be made: {}", base::printable(folder.string()),
-         error.message());
-  }
-}
-
 class CheckpointWriter {
  public:
   CheckpointWriter(const ModelSource& source, const std::vector<QuantizedLayer>& layers,
@@ -345,7 +338,7 @@ QuantizeResult write_quantized(const ModelSource& source, const precision::Recip
   const precision::Assignment assignment =
       precision::assign(recipe, model, sixteen_bit_type(tensor::Device{}));
   const std::vector<QuantizedLayer> layers = quantized_layers(source, assignment);
-  prepare_folder(folder);
+  prepare_new_folder(folder);
 
   QuantizeResult result;
   result.notices = assignment.notices;

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <mutex>
 
+#include "base/hash.h"
 #include "base/io.h"
 #include "files/gguf_split.h"
 #include "files/hub_cache.h"
@@ -69,24 +70,49 @@ std::string display_name(Encoding encoding) {
   return std::string(precision::name_of(encoding));
 }
 
+std::string find_model(const std::string& text) {
+  if (const auto synthetic = parse_synthetic(text)) return to_string(*synthetic);
+  return std::filesystem::absolute(files::find_model(text)).string();
+}
+
+std::string content_hash(const std::string& model, const base::ProgressSink& progress) {
+  const auto synthetic = parse_synthetic(model);
+  if (!synthetic) return files::content_hash(files::locate_model(model), progress);
+  return base::sha256_hex(config_of(*synthetic).dump());
+}
+
 std::shared_ptr<const ModelSource> ModelSource::open(const std::filesystem::path& path) {
   auto source = std::make_shared<ModelSource>();
-  source->files_ = files::locate_model(path);
-  source->tensors_ =
-      std::make_shared<const files::TensorFile>(files::open_tensor_file(source->files_.weights));
-  const bool gguf = source->tensors_->format() == "gguf";
-  if (gguf) {
-    source->config_ = models::config_from_gguf(*source->tensors_);
+  if (const auto synthetic = parse_synthetic(path.string())) {
+    source->open_synthetic(*synthetic);
   } else {
-    const std::string name = source->files_.config.string();
-    const Json json = base::read_json(source->files_.config, kMostConfigBytes);
-    source->config_ = models::config_from_json(json, name);
-    source->open_quantized_layers(json, name);
+    source->open_files(path);
   }
   source->weights_ = models::map_weights(source->config_, *source->tensors_);
-  source->name_ = base::printable(gguf ? name_of_file(source->files_.weights)
-                                       : name_of_folder(source->files_.weights.parent_path()));
   return source;
+}
+
+void ModelSource::open_files(const std::filesystem::path& path) {
+  files_ = files::locate_model(path);
+  tensors_ = std::make_shared<const files::TensorFile>(files::open_tensor_file(files_.weights));
+  if (tensors_->format() == "gguf") {
+    config_ = models::config_from_gguf(*tensors_);
+    name_ = base::printable(name_of_file(files_.weights));
+    return;
+  }
+  const std::string name = files_.config.string();
+  const Json json = base::read_json(files_.config, kMostConfigBytes);
+  config_ = models::config_from_json(json, name);
+  synthetic_ = synthetic_of(json, name);
+  open_quantized_layers(json, name);
+  name_ = base::printable(name_of_folder(files_.weights.parent_path()));
+}
+
+void ModelSource::open_synthetic(const SyntheticModel& model) {
+  synthetic_ = model;
+  config_ = models::config_from_json(config_of(model), to_string(model));
+  tensors_ = std::make_shared<const files::TensorFile>(engine::open_synthetic(model, config_));
+  name_ = model.like + (model.outliers ? "-outliers" : "");
 }
 
 void ModelSource::open_quantized_layers(const Json& config, const std::string& name) {
@@ -125,7 +151,9 @@ Encoding ModelSource::dominant_encoding() const {
 
 std::string ModelSource::source_name() const {
   const std::string encoding = display_name(dominant_encoding());
-  return quantized_.method.empty() ? encoding : quantized_.method + " " + encoding;
+  const std::string stored =
+      quantized_.method.empty() ? encoding : quantized_.method + " " + encoding;
+  return synthetic_ ? stored + " (synthetic)" : stored;
 }
 
 Json ModelSource::bytes_by_encoding() const {
@@ -138,9 +166,12 @@ Json ModelSource::bytes_by_encoding() const {
   return bytes;
 }
 
-std::string ModelSource::content_hash() const { return files::content_hash(files_); }
-
 const text::Tokenizer& ModelSource::tokenizer() const {
+  if (synthetic_) {
+    fail(ErrorCode::unsupported,
+         "{} is a synthetic model and has no tokenizer: bench runs it on random tokens",
+         to_string(*synthetic_));
+  }
   static std::mutex mutex;  // opening is rare, using is not: one lock serves all models
   const std::lock_guard lock(mutex);
   if (tokenizer_ == nullptr) tokenizer_ = text::load_tokenizer(files_);

@@ -28,6 +28,14 @@ const StoredTensor* TensorFile::find(std::string_view name) const {
   return &tensors_[*at];
 }
 
+TensorFile TensorFile::synthetic(const std::string& name, std::vector<StoredTensor> tensors) {
+  TensorFile file;
+  file.format_ = "synthetic";
+  file.path_ = name;
+  file.parts_ = {name};
+  return file.with_tensors(std::move(tensors));
+}
+
 TensorFile TensorFile::with_tensors(std::vector<StoredTensor> tensors) const {
   TensorFile result = *this;
   result.by_name_ = order_by_name(tensors);

@@ -38,7 +38,8 @@ struct StoredTensor {
 /// number is allocated; weights are only mapped.
 class TensorFile {
  public:
-  [[nodiscard]] std::string_view format() const { return format_; }  ///< "safetensors", "gguf"
+  /// "safetensors", "gguf", "torch", "synthetic"
+  [[nodiscard]] std::string_view format() const { return format_; }
   /// The file that was opened: of several, the index or the first part.
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   /// The files that hold the tensors; one, unless they are spread over several.
@@ -56,6 +57,11 @@ class TensorFile {
   [[nodiscard]] precision::SharedBytes shared(const StoredTensor& tensor) const {
     return {owner_, tensor.bytes};
   }
+
+  /// Tensors that no file holds: each has `assemble`, and what it will take stands in
+  /// `extra_bytes`. `name` stands for the file in messages; the format is "synthetic".
+  [[nodiscard]] static TensorFile synthetic(const std::string& name,
+                                            std::vector<StoredTensor> tensors);
 
   /// The same file with these tensors in place of its own (quantized layers put together); their
   /// names must differ.

@@ -3,6 +3,7 @@
 
 #include "base/io.h"
 #include "models/family.h"
+#include "models/weight_names.h"
 
 namespace assay::models {
 namespace {
@@ -61,24 +62,42 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
+/// Calls add(role, block) for each weight of a family in the order of execution; block -1 is
+/// outside.
+template <typename Add>
+void for_each_weight(const Family& family, const ModelConfig& config, const Add& add) {
+  const auto& roles = family.roles;
+  const auto first = std::find_if(roles.begin(), roles.end(), in_block);
+  const auto last = std::find_if(roles.rbegin(), roles.rend(), in_block).base();
+  const auto add_if = [&](const RoleSpec& role, std::int64_t block) {
+    if (present(role.presence, config, block)) add(role, block);
+  };
+  std::for_each(roles.begin(), first, [&](const RoleSpec& role) { add_if(role, -1); });
+  for (std::int64_t block = 0; block < config.blocks; ++block) {
+    std::for_each(first, last, [&](const RoleSpec& role) { add_if(role, block); });
+  }
+  std::for_each(last, roles.end(), [&](const RoleSpec& role) { add_if(role, -1); });
+}
+
+/// Whether the modules of the config's architecture carry the backbone's prefix.
+bool is_prefixed(const Family& family, const ModelConfig& config) {
+  return std::any_of(family.architectures.begin(), family.architectures.end(),
+                     [&](const Architecture& architecture) {
+                       return architecture.name == config.architecture && architecture.prefixed;
+                     });
+}
+
 class Mapper {
  public:
   Mapper(const ModelConfig& config, const TensorFile& file)
-      : config_(config), file_(file), family_(*find_family(config.family)) {
-    for (const Architecture& architecture : family_.architectures) {
-      if (architecture.name == config.architecture) prefixed_ = architecture.prefixed;
-    }
-  }
+      : config_(config),
+        file_(file),
+        family_(*find_family(config.family)),
+        prefixed_(is_prefixed(family_, config)) {}
 
   WeightMap map() {
-    const auto& roles = family_.roles;
-    const auto first = std::find_if(roles.begin(), roles.end(), in_block);
-    const auto last = std::find_if(roles.rbegin(), roles.rend(), in_block).base();
-    std::for_each(roles.begin(), first, [&](const RoleSpec& role) { add(role, -1); });
-    for (std::int64_t block = 0; block < config_.blocks; ++block) {
-      std::for_each(first, last, [&](const RoleSpec& role) { add(role, block); });
-    }
-    std::for_each(last, roles.end(), [&](const RoleSpec& role) { add(role, -1); });
+    for_each_weight(family_, config_,
+                    [this](const RoleSpec& role, std::int64_t block) { add(role, block); });
     if (gguf() && !config_.rope.divisors.empty()) used_.insert("rope_freqs.weight");
     note_unused();
     return std::move(map_);
@@ -156,7 +175,6 @@ class Mapper {
   }
 
   void add(const RoleSpec& role, std::int64_t block) {
-    if (!present(role.presence, config_, block)) return;
     WeightSpec spec;
     spec.role = indexed(role.role, block);
     spec.name = canonical(role, block);
@@ -231,12 +249,33 @@ class Mapper {
   const ModelConfig& config_;
   const TensorFile& file_;
   const Family& family_;
-  bool prefixed_ = false;
+  bool prefixed_;
   std::set<std::string, std::less<>> used_;
   WeightMap map_;
 };
 
 }  // namespace
+
+std::vector<NamedWeight> named_weights(const ModelConfig& config) {
+  const Family& family = *find_family(config.family);
+  const bool prefixed = is_prefixed(family, config);
+  std::vector<NamedWeight> weights;
+  for_each_weight(family, config, [&](const RoleSpec& role, std::int64_t block) {
+    if (!role.fused_rows.empty() || role.transposed || role.experts || role.bare) {
+      fail(ErrorCode::internal, "the tensors of {} are not those of its weights", config.family);
+    }
+    const bool tied = config.tied_head && role.presence == Presence::language_model;
+    const std::string module =
+        (role.backbone && prefixed ? std::string(family.prefix) : "") + indexed(role.name, block);
+    const std::string id = indexed(role.role, block);
+    const std::int64_t rows = extent(role.rows, config);
+    std::vector<std::int64_t> shape = {rows};
+    if (role.kind != RoleKind::vector) shape.push_back(extent(role.cols, config));
+    if (!tied) weights.push_back({id, module + ".weight", std::move(shape), false});
+    if (wants_bias(role.bias, config)) weights.push_back({id, module + ".bias", {rows}, true});
+  });
+  return weights;
+}
 
 WeightMap map_weights(const ModelConfig& config, const TensorFile& file) {
   return Mapper(config, file).map();

@@ -74,7 +74,7 @@ std::string cell_key(const Cell& cell, const base::ProgressSink& progress) {
   Json tasks = Json::array();
   for (const Json& task : cell.tasks) tasks.push_back(task_identity(task, device, progress));
   const Json identity = {
-      {"model", files::content_hash(files::locate_model(cell.model), progress)},
+      {"model", engine::content_hash(cell.model, progress)},
       {"recipe", resolved_recipe(cell.recipe_name, cell.recipe, device, progress)},
       {"device", device ? tensor::to_string(*device) : "missing " + cell.device},
       {"cpu", kernels::cpu::cpu_features().name},

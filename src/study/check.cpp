@@ -8,6 +8,7 @@
 #include "engine/planner.h"
 #include "measure/environment.h"
 #include "study/study.h"
+#include "tasks/task.h"
 
 namespace assay::study {
 namespace {
@@ -151,6 +152,10 @@ void Checker::check_cell(const Cell& cell) {
   if (!source) {
     sound_ = false;  // told with the model's first cell
     return;
+  }
+  if (const auto reason = tasks::reason_not_scored(*source);
+      !cell.tasks.empty() && !reason.empty()) {
+    add(fmt::format("{}: {}", cell.id, reason));
   }
   if (cell.workload.is_object() && source->config().causal && cell.workload.contains("sequence")) {
     add(fmt::format("{}: 'sequence' is of encoders; this model is a decoder (prompt, generate)",

@@ -28,6 +28,7 @@ class CellRun {
   void run() {
     load();
     if (!cell_.workload.is_null()) bench();
+    if (!cell_.tasks.empty()) tasks::require_scorable(*source_);
     for (const Json& task : cell_.tasks) run_task(task);
   }
 
@@ -61,6 +62,7 @@ class CellRun {
 void CellRun::load() {
   progress()("open", 0.0);
   source_ = engine::ModelSource::open(cell_.model);
+  if (cell_.workload.is_null() && !cell_.tasks.empty()) tasks::require_scorable(*source_);
   recipe_ = precision::parse_recipe(cell_.recipe_name, cell_.recipe, "recipe " + cell_.recipe_name);
   auto plan = calibrated_plan(*source_, recipe_, cell_, progress());
   Json record = {{"type", "plan"},

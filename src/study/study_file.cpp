@@ -163,9 +163,13 @@ Defaults StudyReader::defaults_of(const YamlNode& node, Defaults defaults) const
   return defaults;
 }
 
-/// A path from the study's folder, or what a name in the Hugging Face cache stands for. What is not
-/// there stays as it is: the check of the study tells it among all problems.
+/// A path from the study's folder, a synthetic model, or what a name in the Hugging Face cache
+/// stands for. What is not there stays as it is: the check of the study tells it among all
+/// problems.
 std::string read_model_path(const YamlNode& node, const fs::path& folder) {
+  if (const auto synthetic = engine::parse_synthetic(node.text())) {
+    return engine::to_string(*synthetic);
+  }
   const std::string path = read_path(node, folder);
   std::error_code ignored;
   if (fs::exists(path, ignored) || !files::parse_repo_name(node.text())) return path;
@@ -178,6 +182,7 @@ std::string read_model_path(const YamlNode& node, const fs::path& folder) {
 
 std::string model_id(const YamlNode& node, const fs::path& path) {
   if (const auto name = node.get("name")) return name->text();
+  if (const auto synthetic = engine::parse_synthetic(path.string())) return synthetic->like;
   if (const auto name = files::snapshot_name(path)) return *name;
   const fs::path last = path.has_filename() ? path.filename() : path.parent_path().filename();
   return fs::is_directory(path) ? last.string() : last.stem().string();

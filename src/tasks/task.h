@@ -95,4 +95,9 @@ void stream_outputs(engine::Model& model, const FidelityInputs& inputs,
 [[nodiscard]] TaskResult run_fidelity(engine::Model& model, const FidelityInputs& inputs,
                                       BaselineOutputs& baseline, const TaskOptions& options);
 
+/// Why answers of the model say nothing ("its weights are random"); empty for real models.
+[[nodiscard]] std::string reason_not_scored(const engine::ModelSource& source);
+/// Unsupported with that reason.
+void require_scorable(const engine::ModelSource& source);
+
 }  // namespace assay::tasks

@@ -10,7 +10,8 @@ import unittest
 from support import Case, GOLDEN, SMALL_DECODER, SMALL_ENCODER, Run
 
 COMMANDS = [["bench"], ["eval"], ["study", "run"], ["study", "check"], ["study", "status"],
-            ["report"], ["quantize"], ["generate"], ["tokenize"], ["inspect"], ["doctor"]]
+            ["report"], ["quantize"], ["generate"], ["tokenize"], ["inspect"], ["doctor"],
+            ["make-model"]]
 BENCH = ["-p", "24", "-n", "6", "-r", "2"]
 
 
@@ -295,6 +296,39 @@ class Inspect(Case):
         run = self.run_ok("inspect", SMALL_DECODER, "--plan", "int8", "-o", "json")
         plan = run.json()["plans"][0]
         self.assertIn("down_proj", json.dumps(plan))
+
+
+class Synthetic(Case):
+    ENCODER = "synthetic:distilbert-base:outliers"
+
+    def test_rows_are_marked_and_int8_finds_the_outliers(self):
+        run = self.run_ok("bench", "-m", self.ENCODER, "--precision", "int8", "-s", "16", "-r", "2",
+                          "--warmup", "0", "--min-seconds", "0", "-o", "json")
+        row, = run.json()["rows"]
+        self.assertEqual((row["status"], row["proved"]), ("ok", True))
+        self.assertEqual(row["source"], "bf16 (synthetic)")
+        self.assertEqual(row["model"], "distilbert-base-outliers")
+
+    def test_is_never_scored(self):
+        data = self.write("data.tsv", "sentence\tlabel\na fine film\t1\n")
+        for task in (f"sst2={data}", "fidelity"):
+            run = Run(["eval", "-m", self.ENCODER, "--precision", "fp32", "--tasks", task, "-o",
+                       "json"], cwd=self.folder)
+            self.assertEqual(run.code, 69, run.err)
+            row, = run.json()["rows"]
+            self.assertEqual(row["status"], "unsupported")
+            self.assertIn("weights are random", row["reason"])
+
+    def test_written_folder_is_marked_too(self):
+        self.run_ok("make-model", "--like", "distilbert-base", "--seed", "3", "-o", "made", "-q")
+        out = self.run_ok("inspect", "made").out
+        self.assertIn("67.0 M parameters, stored as bf16 (synthetic)", out)
+        line = self.run_error(2, "make-model", "--like", "distilbert-base", "-o", "made")
+        self.assertIn("is not empty", line)
+
+    def test_unknown_shape_names_near_ones(self):
+        line = self.run_error(2, "make-model", "--like", "llama-3-80b")
+        self.assertIn("did you mean llama-3-8b", line)
 
 
 class Doctor(Case):
