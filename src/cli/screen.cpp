@@ -106,6 +106,12 @@ std::string next_command(const std::vector<study::StoredCell>& cells) {
                      cells.front().cell.value("model", "MODEL"));
 }
 
+/// Of a record that has a name, or a reason why there is nothing to name.
+std::string name_or_none(const Json& record) {
+  if (record.contains("name")) return record["name"].get<std::string>();
+  return fmt::format("none ({})", record["reason"].get<std::string>());
+}
+
 int exit_code_of(const std::vector<study::StoredCell>& cells) {
   if (base::interrupted()) return exit_code(ErrorCode::interrupted);
   const bool all = std::ranges::all_of(cells, [](const auto& cell) { return cell.status == "ok"; });
@@ -138,11 +144,13 @@ std::string render(const std::vector<study::StoredCell>& cells, const study::Sto
 
 std::string machine_lines() {
   const Json machine = measure::environment();
+  const Json& meters = machine["energy_meters"];
+  const bool gpu = machine["gpu"].contains("name");
   std::string text =
-      fmt::format("{}, {} threads, {}; GPU: none ({}); energy: none ({})\n",
-                  machine["cpu"].get<std::string>(), machine["threads_available"].get<int>(),
-                  machine["isa"].get<std::string>(), machine["gpu"]["reason"].get<std::string>(),
-                  machine["energy_meter"]["reason"].get<std::string>());
+      fmt::format("{}, {} threads, {}; GPU: {}; energy: {}{}\n", machine["cpu"].get<std::string>(),
+                  machine["threads_available"].get<int>(), machine["isa"].get<std::string>(),
+                  name_or_none(machine["gpu"]), name_or_none(meters["cpu"]),
+                  gpu ? ", " + name_or_none(meters["gpu"]) : "");
   text += "precisions on cpu:";
   for (const auto& row : engine::diagnose_cpu()) {
     text += fmt::format(" {} {}", row.works ? "✓" : "✗", row.precision);

@@ -144,7 +144,12 @@ void CellRun::bench() {
       row.metrics["noise_floor"] = {{"value", std::abs(now / first_pass[index++] - 1.0)},
                                     {"unit", "1"}};
     }
-    emit_row(row.test, std::move(row.metrics), row.samples, row.reason, nullptr);
+    Json made =
+        make_row(*model_, row.test, std::move(row.metrics), row.samples, row.reason, nullptr);
+    made["iterations"] = std::move(row.iterations);
+    made["conditions"] = std::move(row.conditions);
+    made["marks"] = std::move(row.marks);
+    sink_({{"type", "row"}, {"row", std::move(made)}});
   });
 }
 

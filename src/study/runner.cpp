@@ -65,7 +65,8 @@ Json environment_now() {
   Json result = measure::environment();
   // The child's own record, at its end, takes the place of the rest.
   result["before"] = {{"clock", result.value("clock", Json())},
-                      {"load_average", result.value("load_average", Json())}};
+                      {"load_average", result.value("load_average", Json())},
+                      {"gpu", result["gpu"].value("state", Json())}};
   result["assay"] = kVersion;
   result["git_commit"] = kGitCommit;
   result["source_hash"] = kSourceHash;
