@@ -37,6 +37,7 @@ class RunScreen {
                 [this](const study::Cell& cell, std::size_t index, std::size_t count) {
                   label_ = fmt::format("[{}/{}] {}", index + 1, count, cell.id);
                   left_ = count - index;
+                  measured_ = begun_++;  // what was begun before has ended
                   line_.set_estimate(estimate());
                 },
             .stage =
@@ -51,10 +52,9 @@ class RunScreen {
 
  private:
   void finished(const study::StoredCell& cell, bool cached) {
-    if (!cached) ++measured_;
     const std::string why = cell.reason.empty() ? "" : ": " + cell.reason;
     line_.note(
-        fmt::format("{} {}{}{}", label_, cell.status, cached ? " (kept from before)" : "", why));
+        fmt::format("{} {}{}{}", cell.id, cell.status, cached ? " (kept from before)" : "", why));
   }
 
   /// Time left of a long stage, from how far it has come.
@@ -83,6 +83,7 @@ class RunScreen {
   Clock::time_point stage_begin_;
   double stage_from_ = 0.0;
   std::size_t left_ = 0;
+  std::size_t begun_ = 0;
   std::size_t measured_ = 0;
 };
 

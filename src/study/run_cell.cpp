@@ -87,6 +87,10 @@ measure::TimingOptions timing_options(const Json& workload, measure::TimingOptio
   defaults.iterations = workload.value("repetitions", defaults.iterations);
   defaults.warmup = workload.value("warmup", defaults.warmup);
   defaults.min_seconds = workload.value("min_seconds", defaults.min_seconds);
+  // An interleaved cell is one of several rounds, which share the iterations.
+  const int rounds = std::max(1, workload.value("interleave", 1));
+  defaults.iterations = (defaults.iterations + rounds - 1) / rounds;
+  defaults.min_seconds /= rounds;
   return defaults;
 }
 

@@ -74,7 +74,7 @@ Result copy(const std::string& from, char* to, unsigned size) {
   return kSuccess;
 }
 
-double joules_now() {
+[[maybe_unused]] double joules_now() {
   const double step = number("step", 100) / 1e3;
   double t =
       std::floor(std::chrono::duration<double>(Clock::now() - g_start).count() / step) * step;
