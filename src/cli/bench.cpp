@@ -22,6 +22,7 @@ struct BenchArguments {
   double min_seconds = -1;
   std::uint64_t seed = 1;
   bool noise_floor = false;
+  int interleave = 0;
 };
 
 /// Only what was asked for: the rest keeps the workload's own defaults.
@@ -35,6 +36,7 @@ Json workload_of(const BenchArguments& a) {
   if (a.warmup >= 0) workload["warmup"] = a.warmup;
   if (a.min_seconds >= 0) workload["min_seconds"] = a.min_seconds;
   if (a.noise_floor) workload["noise_floor"] = true;
+  if (a.interleave > 1) workload["interleave"] = a.interleave;
   if (!a.data.empty()) workload["data"] = std::filesystem::absolute(a.data).string();
   return workload;
 }
@@ -69,6 +71,10 @@ void add_bench(CLI::App& program, Outcome& outcome) {
   command->add_option("--data", a->data, "text file whose lines stand in for random tokens");
   command->add_flag("--noise-floor", a->noise_floor,
                     "measure each row twice and show the difference that means nothing");
+  command
+      ->add_flag("--interleave{3}", a->interleave,
+                 "cells take turns in so many rounds (3), so that drift hits all alike")
+      ->check(CLI::Range(1, 1000));
   command->footer("Example: assay bench -m model.gguf --precision bf16,int8,nf4 -p 512 -n 128");
   command->callback([a, &outcome] { outcome.exit_code = run(*a); });
 }

@@ -37,6 +37,7 @@ class RunScreen {
                 [this](const study::Cell& cell, std::size_t index, std::size_t count) {
                   label_ = fmt::format("[{}/{}] {}", index + 1, count, cell.id);
                   left_ = count - index;
+                  measured_ = begun_++;  // what was begun before has ended
                   line_.set_estimate(estimate());
                 },
             .stage =
@@ -51,10 +52,9 @@ class RunScreen {
 
  private:
   void finished(const study::StoredCell& cell, bool cached) {
-    if (!cached) ++measured_;
     const std::string why = cell.reason.empty() ? "" : ": " + cell.reason;
     line_.note(
-        fmt::format("{} {}{}{}", label_, cell.status, cached ? " (kept from before)" : "", why));
+        fmt::format("{} {}{}{}", cell.id, cell.status, cached ? " (kept from before)" : "", why));
   }
 
   /// Time left of a long stage, from how far it has come.
@@ -83,6 +83,7 @@ class RunScreen {
   Clock::time_point stage_begin_;
   double stage_from_ = 0.0;
   std::size_t left_ = 0;
+  std::size_t begun_ = 0;
   std::size_t measured_ = 0;
 };
 
@@ -104,6 +105,12 @@ std::string next_command(const std::vector<study::StoredCell>& cells) {
   if (cells.empty()) return "assay doctor";
   return fmt::format("assay bench -m {} --precision bf16,int8,nf4",
                      cells.front().cell.value("model", "MODEL"));
+}
+
+/// Of a record that has a name, or a reason why there is nothing to name.
+std::string name_or_none(const Json& record) {
+  if (record.contains("name")) return record["name"].get<std::string>();
+  return fmt::format("none ({})", record["reason"].get<std::string>());
 }
 
 int exit_code_of(const std::vector<study::StoredCell>& cells) {
@@ -138,11 +145,13 @@ std::string render(const std::vector<study::StoredCell>& cells, const study::Sto
 
 std::string machine_lines() {
   const Json machine = measure::environment();
+  const Json& meters = machine["energy_meters"];
+  const bool gpu = machine["gpu"].contains("name");
   std::string text =
-      fmt::format("{}, {} threads, {}; GPU: none ({}); energy: none ({})\n",
-                  machine["cpu"].get<std::string>(), machine["threads_available"].get<int>(),
-                  machine["isa"].get<std::string>(), machine["gpu"]["reason"].get<std::string>(),
-                  machine["energy_meter"]["reason"].get<std::string>());
+      fmt::format("{}, {} threads, {}; GPU: {}; energy: {}{}\n", machine["cpu"].get<std::string>(),
+                  machine["threads_available"].get<int>(), machine["isa"].get<std::string>(),
+                  name_or_none(machine["gpu"]), name_or_none(meters["cpu"]),
+                  gpu ? ", " + name_or_none(meters["gpu"]) : "");
   text += "precisions on cpu:";
   for (const auto& row : engine::diagnose_cpu()) {
     text += fmt::format(" {} {}", row.works ? "✓" : "✗", row.precision);

@@ -13,12 +13,17 @@ struct StudyArguments {
   std::vector<std::string> only;
   bool rerun = false;
   bool resume = false;
+  int interleave = 0;
   ScreenOptions screen;
 };
 
 study::Study read(const StudyArguments& arguments) {
   study::Study study = study::read_study(arguments.file);
   if (!arguments.store.empty()) study.store = arguments.store;
+  for (auto& cell : study.cells) {
+    const bool timed = cell.workload.is_object();
+    if (timed && arguments.interleave > 0) cell.workload["interleave"] = arguments.interleave;
+  }
   return study;
 }
 
@@ -71,6 +76,10 @@ void add_study(CLI::App& program, Outcome& outcome) {
   runner->add_flag("--rerun", arguments->rerun, "measure again what is there");
   runner->add_flag("--resume", arguments->resume,
                    "continue where the last run stopped (what happens anyway)");
+  runner
+      ->add_flag("--interleave{3}", arguments->interleave,
+                 "cells take turns in so many rounds (3), so that drift hits all alike")
+      ->check(CLI::Range(1, 1000));
   add_screen_options(*runner, arguments->screen);
   runner->footer("Example: assay study run studies/quickstart.yaml -o md");
   add("check", "List every problem of a study at once, without running it", check)

@@ -5,6 +5,8 @@
 #include <tuple>
 
 #include "base/hash.h"
+#include "base/progress.h"
+#include "measure/device_probe.h"
 #include "measure/environment.h"
 
 namespace assay::measure {
@@ -99,22 +101,50 @@ std::vector<std::vector<TokenId>> take_batch(TokenStream& stream, int batch, int
   return tokens;
 }
 
+/// Bytes at most held on the GPUs, or why that is not known.
+Json peak_device_memory(const tensor::Device& device) {
+  if (device.kind == tensor::DeviceKind::cpu) {
+    return {{"value", nullptr}, {"unit", "B"}, {"reason", "the cell ran on the CPU"}};
+  }
+  const auto& probe = device_probe();
+  const auto bytes = probe.peak_bytes ? probe.peak_bytes(device.index) : std::nullopt;
+  if (bytes) return {{"value", *bytes}, {"unit", "B"}};
+  return {{"value", nullptr}, {"unit", "B"}, {"reason", "the device's allocator does not tell"}};
+}
+
 void add_memory(Json& metrics, const engine::Model& model) {
   metrics["weight_bytes"] = {{"value", model.total_weight_bytes()}, {"unit", "B"}};
   metrics["peak_host_memory"] = {{"value", peak_resident_bytes()}, {"unit", "B"}};
-  metrics["energy_gross"] = energy_unavailable();
-  metrics["energy_net"] = energy_unavailable();
+  metrics["peak_device_memory"] = peak_device_memory(model.plan().device);
+}
+
+void add_energy(Json& metrics, const Metering& metering, double units, const std::string& unit) {
+  metrics["energy_gross"] = metering.gross(units, unit);
+  metrics["energy_net"] = metering.net(units, unit);
 }
 
 std::string batch_prefix(int batch) { return batch > 1 ? fmt::format("b{}", batch) : ""; }
 
-/// How a row is timed: options, and what to tell between iterations.
+/// How a row is timed: options, what reads meters beside it, and what to tell between iterations.
 struct RowTiming {
   TimingOptions options;
+  Metering& metering;
   std::function<void(double)> tick;
 };
 
-/// An untimed pass, then the timed ones: every output of those is held against it. The ledger holds
+/// What of a row does not depend on what kind of work it was.
+void describe(BenchRow& row, const Timing& samples, const Metering& metering) {
+  row.samples = samples.seconds;
+  row.iterations = {{"asked", samples.asked},
+                    {"ran", samples.seconds.size()},
+                    {"warmup", samples.warmup},
+                    {"steady", samples.steady},
+                    {"checked", samples.checked}};
+  row.conditions = metering.conditions();
+  row.marks = metering.marks();
+}
+
+/// An untimed pass, then the timed ones: outputs of those are held against it. The ledger holds
 /// what ran behind the untimed pass.
 Timing measured(engine::Model& model, const RowTiming& timing,
                 const std::function<tensor::MatrixView()>& pass, BenchRow& row) {
@@ -123,16 +153,14 @@ Timing measured(engine::Model& model, const RowTiming& timing,
   const double tolerance = tolerance_of(model);
   tensor::MatrixView output;
   model.ledger().clear();
-  Timing samples =
-      time_iterations(timing.options, {.iteration = [&] { output = pass(); },
-                                       .after =
-                                           [&] {
-                                             if (row.reason.empty()) {
-                                               row.reason = reference.difference(output, tolerance);
-                                             }
-                                           },
-                                       .tick = timing.tick});
-  row.samples = samples.seconds;
+  const auto check = [&] {
+    if (row.reason.empty()) row.reason = reference.difference(output, tolerance);
+  };
+  timing.metering.forget_windows();
+  Timing samples = time_iterations(
+      timing.options, {.iteration = [&] { output = pass(); }, .after = check, .tick = timing.tick},
+      &timing.metering);
+  describe(row, samples, timing.metering);
   return samples;
 }
 
@@ -150,6 +178,7 @@ BenchRow prompt_row(engine::Model& model, int batch, int length, const RowTiming
   const Timing samples = measured(model, timing, pass, row);
   row.metrics["tokens_per_second"] = samples.rate(double(batch) * length, "tokens/s");
   row.metrics["ttft"] = samples.latency(1.0, "ms");
+  add_energy(row.metrics, timing.metering, double(batch) * length, "J/token");
   return row;
 }
 
@@ -179,6 +208,7 @@ BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
   const Timing samples = measured(model, timing, steps, row);
   row.metrics["tokens_per_second"] = samples.rate(double(batch) * count, "tokens/s");
   row.metrics["tpot"] = samples.latency(count, "ms");
+  add_energy(row.metrics, timing.metering, double(batch) * count, "J/token");
   return row;
 }
 
@@ -192,15 +222,41 @@ BenchRow encoder_row(engine::Model& model, int batch, int length, const RowTimin
   const Timing samples = measured(model, timing, pass, row);
   row.metrics["latency"] = samples.latency(batch, "ms");
   row.metrics["samples_per_second"] = samples.rate(batch, "samples/s");
+  add_energy(row.metrics, timing.metering, batch, "J/sample");
   return row;
 }
 
-RowTiming row_timing(const TimingOptions& options, const std::string& stage,
+RowTiming row_timing(const TimingOptions& options, Metering& metering, const std::string& stage,
                      const base::ProgressSink& progress) {
-  if (!progress) return {options, {}};
+  if (!progress) return {options, metering, {}};
   progress(stage, 0.0);
-  return {options, [&progress, stage](double fraction) { progress(stage, fraction); }};
+  return {options, metering, [&progress, stage](double fraction) { progress(stage, fraction); }};
 }
+
+/// The devices that a plan's kernels run on, watched, with the power they draw when idle.
+class PlanMetering {
+ public:
+  PlanMetering(const engine::Model& model, const base::ProgressSink& progress)
+      : metering_(watch_all(model.plan())) {
+    if (metering_.windows() == 1) return;
+    if (progress) progress("idle power", 0.0);
+    metering_.measure_idle([] { base::check_interrupted(); });
+  }
+  [[nodiscard]] Metering& get() { return metering_; }
+
+ private:
+  static std::vector<WatchedDevice> watch_all(const precision::Plan& plan) {
+    std::vector<WatchedDevice> devices;
+    devices.push_back(watch(plan.device));
+    const bool falls_back = std::ranges::any_of(plan.entries, [&](const auto& entry) {
+      return entry.kernel.device == tensor::DeviceKind::cpu;
+    });
+    if (falls_back && plan.device.kind != tensor::DeviceKind::cpu) devices.push_back(watch({}));
+    return devices;
+  }
+
+  Metering metering_;
+};
 
 void check_length(const engine::Model& model, std::int64_t positions) {
   const std::int64_t most = model.config().max_positions;
@@ -213,9 +269,10 @@ void check_length(const engine::Model& model, std::int64_t positions) {
 
 void bench_decoder(engine::Model& model, const DecoderWorkload& workload, TokenSequences data,
                    const base::ProgressSink& progress, const RowSink& sink) {
+  PlanMetering metering(model, progress);
   const auto run = [&](const std::string& stage, auto&& make_row) {
     TokenStream stream(data, model.config().vocabulary, workload.seed);
-    BenchRow row = make_row(stream, row_timing(workload.timing, stage, progress));
+    BenchRow row = make_row(stream, row_timing(workload.timing, metering.get(), stage, progress));
     add_memory(row.metrics, model);
     sink(std::move(row));
   };
@@ -242,11 +299,12 @@ void bench_decoder(engine::Model& model, const DecoderWorkload& workload, TokenS
 
 void bench_encoder(engine::Model& model, const EncoderWorkload& workload, TokenSequences data,
                    const base::ProgressSink& progress, const RowSink& sink) {
+  PlanMetering metering(model, progress);
   for (const int batch : workload.batch) {
     for (const int length : workload.sequence) {
       check_length(model, length);
-      const auto timing =
-          row_timing(workload.timing, fmt::format("batch {} x {} tokens", batch, length), progress);
+      const auto timing = row_timing(workload.timing, metering.get(),
+                                     fmt::format("batch {} x {} tokens", batch, length), progress);
       TokenStream stream(data, model.config().vocabulary, workload.seed);
       BenchRow row = encoder_row(model, batch, length, timing, stream);
       add_memory(row.metrics, model);

@@ -10,6 +10,8 @@
 
 #include "base/thread_pool.h"
 #include "kernels/cpu/isa.h"
+#include "measure/meter.h"
+#include "measure/nvml.h"
 
 namespace assay::measure {
 namespace {
@@ -72,11 +74,31 @@ Json clock_record() {
           {"max_khz", number_in(policy / "cpuinfo_max_freq")}};
 }
 
-std::string meter_reason() {
-  std::error_code ignored;
-  const bool present = fs::exists("/sys/class/powercap/intel-rapl:0/energy_uj", ignored);
-  if (!present) return "no energy meter: this machine exposes no RAPL counter";
-  return "this build reads no energy meter yet (a RAPL counter is present)";
+/// The GPU that a device text of this process means first: its record, state and reason.
+Json gpu_record() {
+  const GpuChoice found = find_gpu(0);
+  if (!found.gpu) return {{"value", nullptr}, {"reason", found.reason}};
+  Json record = found.gpu->to_json();
+  record["state"] = found.gpu->state().to_json();
+  return record;
+}
+
+/// Meters of the CPU and, where there is one, of the GPU.
+Json meter_record() {
+  Json record = Json::object();
+  const auto add = [&](const char* name, const MeterChoice& choice) {
+    if (choice.meter) {
+      const MeterInfo& info = choice.meter->info();
+      record[name] = {{"name", info.name},
+                      {"covers", info.covers},
+                      {"resolution_joules", info.resolution_joules}};
+    } else {
+      record[name] = {{"value", nullptr}, {"reason", choice.reason}};
+    }
+  };
+  add("cpu", open_meter({}));
+  add("gpu", open_meter({.kind = tensor::DeviceKind::cuda}));
+  return record;
 }
 
 }  // namespace
@@ -93,12 +115,10 @@ Json environment() {
           {"kernel", std::string(host.sysname) + " " + host.release},
           {"load_average", first_line("/proc/loadavg")},
           {"clock", clock_record()},
-          {"gpu", {{"value", nullptr}, {"reason", "this build has no CUDA"}}},
-          {"energy_meter", energy_unavailable()},
+          {"gpu", gpu_record()},
+          {"energy_meters", meter_record()},
           {"compiler", __VERSION__}};
 }
-
-Json energy_unavailable() { return {{"value", nullptr}, {"reason", meter_reason()}}; }
 
 std::int64_t peak_resident_bytes() { return kilobyte_field("/proc/self/status", "VmHWM"); }
 

@@ -8,12 +8,10 @@
 namespace assay::measure {
 
 /// The machine and build, as it goes into every result: CPU, cores, instruction set used, threads
-/// available, memory, kernel, load average, clock governor and frequencies where readable, GPU or
-/// why none, energy meter or why none, versions, git commit.
+/// available, memory, kernel, load average, clock governor and frequencies where readable; the GPU
+/// (name, UUID, driver, memory, power limit, clocks, temperature, throttle reasons, processes) or
+/// why none; the energy meters of both or why none; compiler.
 [[nodiscard]] Json environment();
-
-/// {"value": null, "reason": ...}: no meter is built yet; readable RAPL is reported as present.
-[[nodiscard]] Json energy_unavailable();
 
 /// Peak resident memory of this process in bytes (VmHWM).
 [[nodiscard]] std::int64_t peak_resident_bytes();

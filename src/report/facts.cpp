@@ -31,6 +31,7 @@ Quantity quantity(const Json& metrics, const char* name) {
   const Json& metric = metrics.at(name);
   result.value = number(metric, "value");
   result.error = number(metric, "stderr");
+  if (!result.error) result.error = number(metric, "error");
   result.unit = text(metric, "unit");
   result.reason = text(metric, "reason");
   if (!metric.is_object() || !metric.contains("ci95")) return result;
@@ -60,15 +61,24 @@ void keep(Quantity& slot, const Quantity& found) {
   if (!slot.value && (found.value || slot.reason.empty())) slot = found;
 }
 
+std::vector<std::string> marks_of(const Json& row) {
+  std::vector<std::string> marks;
+  for (const Json& mark : row.value("marks", Json::array())) {
+    if (mark.is_string()) marks.push_back(mark.get<std::string>());
+  }
+  return marks;
+}
+
 void add_row(CellFacts& facts, const Json& row) {
   const Json metrics = row.value("metrics", Json::object());
   const std::string test = text(row, "test");
+  const Quantity energy = quantity(metrics, "energy_net");
   if (has(metrics, "tokens_per_second")) {
     const Quantity rate = quantity(metrics, "tokens_per_second");
-    facts.speeds.push_back({test, rate, rate});
+    facts.speeds.push_back({test, rate, rate, energy, marks_of(row)});
   } else if (has(metrics, "latency")) {
     const Quantity time = quantity(metrics, "latency");
-    facts.speeds.push_back({test, time, inverse(time)});
+    facts.speeds.push_back({test, time, inverse(time), energy, marks_of(row)});
   } else if (test != "fidelity") {
     const auto* name = std::ranges::find_if(kScoreMetrics, [&](auto n) { return has(metrics, n); });
     if (name != kScoreMetrics.end()) {
@@ -79,7 +89,7 @@ void add_row(CellFacts& facts, const Json& row) {
   keep(facts.kl, quantity(metrics, "kl_divergence"));
   keep(facts.top1, quantity(metrics, "top1_agreement"));
   keep(facts.cosine, quantity(metrics, "cosine"));
-  keep(facts.energy, quantity(metrics, "energy_net"));
+  keep(facts.energy, energy);
 
   const Json proved = row.value("proved", Json());
   if (proved.is_boolean()) facts.proved = facts.proved.value_or(true) && proved.get<bool>();

@@ -13,7 +13,7 @@ struct Quantity {
   std::optional<double> value;
   std::optional<double> low;  ///< 95 % interval
   std::optional<double> high;
-  std::optional<double> error;  ///< standard error
+  std::optional<double> error;  ///< standard error, or a meter's error
   std::string unit;
   std::string reason;
 };
@@ -23,6 +23,8 @@ struct Speed {
   std::string test;  ///< "pp512"
   Quantity shown;    ///< tokens/s, or ms a sample
   Quantity rate;
+  Quantity energy = {};                 ///< net, of a token or sample
+  std::vector<std::string> marks = {};  ///< "cuda:0 was throttled meanwhile: power cap"
 };
 
 /// One scored task with the metric that stands for it.
@@ -45,7 +47,7 @@ struct CellFacts {
   Quantity kl;
   Quantity top1;
   Quantity cosine;
-  Quantity energy;
+  Quantity energy;  ///< of the first test that has one; or why none has
 
   [[nodiscard]] bool ok() const { return cell->status == "ok"; }
   [[nodiscard]] const Speed* speed(const std::string& test) const;

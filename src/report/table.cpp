@@ -70,11 +70,20 @@ std::string or_reason(const std::string& value, const std::string& reason, Notes
   return kNothing + notes.add(reason);
 }
 
-std::string energy_text(const CellFacts& cell, Notes& notes) {
-  const Quantity& energy = cell.energy;
-  const std::string value =
-      energy.value ? digits(*energy.value) + " " + energy.unit : std::string();
-  return or_reason(value, energy.reason, notes);
+/// Net energy of the test that speedups are taken from.
+std::string energy_text(const CellFacts& cell, const std::string& test, Notes& notes) {
+  const Speed* speed = cell.speed(test);
+  const bool measured = speed != nullptr && (speed->energy.value || !speed->energy.reason.empty());
+  const Quantity& energy = measured ? speed->energy : cell.energy;
+  return or_reason(energy_words(energy), energy.reason, notes);
+}
+
+/// With what makes it doubtful.
+std::string speed_text(const Speed* speed, Notes& notes) {
+  if (speed == nullptr) return {};
+  std::string text = with_spread(speed->shown);
+  for (const auto& mark : speed->marks) text += notes.add(mark);
+  return text;
 }
 
 std::string fidelity_cell(const CellFacts& cell, Notes& notes) {
@@ -140,15 +149,14 @@ std::vector<std::string> Block::line(const CellFacts& cell) {
       nothing ? kNothing : proved_text(cell),
       cell.weight_bytes && !nothing ? bytes_text(*cell.weight_bytes) : std::string()};
   for (const auto& test : main_tests(model_)) {
-    const Speed* speed = cell.speed(test);
-    texts.push_back(speed == nullptr ? "" : with_spread(speed->shown));
+    texts.push_back(speed_text(cell.speed(test), notes_));
   }
   texts.push_back(speedup(cell));
   for (const auto& title : score_titles(model_)) {
     texts.push_back(score_text(cell, title, notes_));
   }
   texts.push_back(fidelity_cell(cell, notes_));
-  texts.push_back(energy_text(cell, notes_));
+  texts.push_back(energy_text(cell, model_.headline_test(), notes_));
   texts.push_back(verdict(model_, cell));
   return texts;
 }
@@ -184,12 +192,13 @@ Grid Block::speed_grid() const {
   return grid;
 }
 
-/// Peak resident memory of the cell's process while it was timed; empty where nothing was.
-std::string peak_memory_text(const study::StoredCell& cell) {
+/// Most of a memory metric while the cell was timed; empty where it was not measured.
+std::string peak_memory_text(const study::StoredCell& cell, const char* name) {
   double peak = 0.0;
   for (const Json& row : cell.rows) {
-    const Json metric = row.value("metrics", Json::object()).value("peak_host_memory", Json());
-    if (metric.is_object()) peak = std::max(peak, metric.value("value", 0.0));
+    const Json metric = row.value("metrics", Json::object()).value(name, Json());
+    const Json value = metric.is_object() ? metric.value("value", Json()) : Json();
+    if (value.is_number()) peak = std::max(peak, value.get<double>());
   }
   return peak > 0.0 ? bytes_text(peak) : std::string();
 }
@@ -206,13 +215,14 @@ Grid Block::memory_grid() const {
     for (const auto& entry : bytes.items()) add_once(encodings, entry.key());
   }
   Grid grid;
-  grid.columns = {{"recipe"}, {"peak memory", true}};
+  grid.columns = {{"recipe"}, {"peak memory", true}, {"on the device", true}};
   for (const auto& name : encodings) grid.columns.push_back({"weights in " + name, true});
   if (encodings.empty()) return grid;
   for (const CellFacts& cell : model_.cells) {
     const Json bytes = weight_bytes_of(*cell.cell);
     auto& texts = grid.lines.emplace_back(
-        std::vector<std::string>{cell.recipe, peak_memory_text(*cell.cell)});
+        std::vector<std::string>{cell.recipe, peak_memory_text(*cell.cell, "peak_host_memory"),
+                                 peak_memory_text(*cell.cell, "peak_device_memory")});
     for (const auto& name : encodings) {
       texts.push_back(bytes.contains(name) ? bytes_text(bytes[name].get<double>()) : "");
     }

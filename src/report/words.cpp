@@ -83,6 +83,12 @@ std::string with_spread(const Quantity& quantity, double scale) {
   return result;
 }
 
+std::string energy_words(const Quantity& energy) {
+  if (!energy.value) return {};
+  const bool small = std::abs(*energy.value) < 1.0;
+  return with_spread(energy, small ? 1e3 : 1.0) + (small ? " m" : " ") + energy.unit;
+}
+
 std::string speedup_text(const Comparison& comparison) {
   if (!comparison.speedup) return {};
   if (comparison.within_noise) return fmt::format("~{:.1f}x", *comparison.speedup);

@@ -13,6 +13,8 @@ namespace assay::report {
 [[nodiscard]] std::string bytes_text(double bytes);
 /// "41.3 ±0.4": half the 95 % interval, or the standard error where there is no interval.
 [[nodiscard]] std::string with_spread(const Quantity& quantity, double scale = 1.0);
+/// "47.0 ±1.2 mJ/token"; empty without a value.
+[[nodiscard]] std::string energy_words(const Quantity& energy);
 /// "1.42x", or "~1.0x" within noise.
 [[nodiscard]] std::string speedup_text(const Comparison& comparison);
 /// "KL 0.012, top-1 97.1 %" or "cos 0.99991"; empty if neither was measured.

@@ -14,8 +14,8 @@ namespace assay::study {
 ///   recipe    {"name", "spec"}: spec is what precision::parse_recipe reads
 ///   device, threads, fallback
 ///   workload  {"prompt": [], "generate": [], "depth": [], "batch": [], "sequence": [],
-///              "repetitions", "warmup", "min_seconds", "seed", "data", "noise_floor"}; decoder or
-///              encoder keys
+///              "repetitions", "warmup", "min_seconds", "seed", "data", "noise_floor",
+///              "interleave": rounds}; decoder or encoder keys
 ///   tasks     [{"task": "sst2", "file", "limit"}, {"task": "hellaswag", "file"},
 ///              {"task": "mmlu", "file": folder, "num_fewshot", "split"},
 ///              {"task": "perplexity", "file", "procedure", "context", "stride"},

@@ -92,6 +92,10 @@ measure::TimingOptions timing_options(const Json& workload, measure::TimingOptio
   defaults.iterations = workload.value("repetitions", defaults.iterations);
   defaults.warmup = workload.value("warmup", defaults.warmup);
   defaults.min_seconds = workload.value("min_seconds", defaults.min_seconds);
+  // An interleaved cell is one of several rounds, which share the iterations.
+  const int rounds = std::max(1, workload.value("interleave", 1));
+  defaults.iterations = (defaults.iterations + rounds - 1) / rounds;
+  defaults.min_seconds /= rounds;
   return defaults;
 }
 
@@ -149,7 +153,12 @@ void CellRun::bench() {
       row.metrics["noise_floor"] = {{"value", std::abs(now / first_pass[index++] - 1.0)},
                                     {"unit", "1"}};
     }
-    emit_row(row.test, std::move(row.metrics), row.samples, row.reason, nullptr);
+    Json made =
+        make_row(*model_, row.test, std::move(row.metrics), row.samples, row.reason, nullptr);
+    made["iterations"] = std::move(row.iterations);
+    made["conditions"] = std::move(row.conditions);
+    made["marks"] = std::move(row.marks);
+    sink_({{"type", "row"}, {"row", std::move(made)}});
   });
 }
 

@@ -14,6 +14,7 @@ namespace assay::study {
 ///   name: quickstart
 ///   store: assay.db
 ///   sixteen_bit: auto
+///   interleave: 3                        (rounds in which cells take turns)
 ///   recipes: {C-1: bf16, ...}            (also usable by name below)
 ///   models:
 ///     - {model: PATH, recipes: [bf16, int8, C-1], baseline: bf16,
@@ -56,7 +57,8 @@ struct RunOptions {
 
 /// Runs every cell in a child process of its own, in turn; typed failures; returns the stored cells
 /// in order. On interrupt: the child is told, the cell becomes `interrupted`, the rest is left for
-/// the next run. The parent sleeps in poll().
+/// the next run. The parent sleeps in poll(). Cells whose workload has "interleave" are begun so
+/// many times, in turns (A B C A B C), and their rows merged (study/merge_rounds.h).
 [[nodiscard]] std::vector<StoredCell> run_study(const Study& study, Store& store,
                                                 const RunOptions& options, const RunEvents& events);
 

@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kMostThreads = 4096;
+constexpr std::int64_t kMostRounds = 1000;
 constexpr std::size_t kMostCells = 10'000;
 constexpr std::size_t kMostTaskBytes = std::size_t{64} << 20;
 
@@ -79,6 +80,7 @@ class StudyReader {
   const YamlNode& root_;
   fs::path folder_;
   std::string sixteen_bit_ = "auto";
+  int rounds_ = 1;
   std::map<std::string, NamedRecipe> recipes_;
   Defaults defaults_;
   std::size_t task_bytes_ = 0;
@@ -227,7 +229,8 @@ void StudyReader::read_model(const YamlNode& node) {
   cell.fallback = settings.fallback;
   cell.tasks = with_baseline(tasks ? read_tasks(*tasks, folder_) : Json::array(), baseline, node);
   // Tasks alone are scored without timing; a model with neither is timed by the default workload.
-  const Json timed = workload ? read_workload(*workload, folder_) : tasks ? Json() : Json::object();
+  Json timed = workload ? read_workload(*workload, folder_) : tasks ? Json() : Json::object();
+  if (timed.is_object() && rounds_ > 1) timed["interleave"] = rounds_;
   check_size(node, settings.devices.size() * recipes.size(), cell.tasks);
   for (const auto& device : settings.devices) {
     for (const auto& recipe : recipes) {
@@ -259,11 +262,14 @@ void StudyReader::check_ids(const YamlNode& models,
 
 Study StudyReader::read() {
   root_.check_keys("a study", {"name", "store", "sixteen_bit", "device", "threads",
-                               "on_unsupported", "recipes", "models"});
+                               "on_unsupported", "interleave", "recipes", "models"});
   if (const auto name = root_.get("name")) study_.name = name->text();
   if (const auto store = root_.get("store")) study_.store = read_path(*store, folder_);
   if (const auto type = root_.get("sixteen_bit")) {
     sixteen_bit_ = type->one_of({"auto", "bf16", "fp16"});
+  }
+  if (const auto rounds = root_.get("interleave")) {
+    rounds_ = static_cast<int>(rounds->integer(1, kMostRounds));
   }
   defaults_ = defaults_of(root_, defaults_);
   if (const auto recipes = root_.get("recipes")) read_recipes(*recipes);

@@ -1,8 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "base/progress.h"
 #include "measure/bench.h"
 #include "measure/environment.h"
+#include "measure/fake_machine.h"
 
 namespace assay::measure {
 namespace {
@@ -32,6 +36,28 @@ TEST(Timing, RunsWarmUpsAndIterationsAsAsked) {
   EXPECT_GE(timing.warmup, 1);
 }
 
+TEST(Timing, WarmUpLastsUntilTwoInARowAreAlike) {
+  // Of 240, 160, 80, 80 ms the last two are alike.
+  const double seconds[] = {0.24, 0.16, 0.08};
+  int calls = 0;
+  const auto shrinking = [&] {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds[std::min(calls++, 2)]));
+  };
+  const Timing timing = time_iterations({.warmup = 2, .iterations = 1}, {.iteration = shrinking});
+  EXPECT_GE(timing.warmup, 4) << "the count was reached at 2, the pace was not steady before 4";
+  EXPECT_LE(timing.warmup, 8);
+}
+
+TEST(Timing, WarmUpEndsWhereNothingIsSteady) {
+  int calls = 0;
+  const auto erratic = [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(calls++ % 2 == 0 ? 1 : 100));
+  };
+  const Timing timing = time_iterations({.warmup = 1, .iterations = 1}, {.iteration = erratic});
+  EXPECT_EQ(timing.warmup, 4);
+  EXPECT_FALSE(timing.steady);
+}
+
 TEST(Timing, GoesOnUntilTheTimeIsReached) {
   const Timing timing =
       time_iterations({.warmup = 0, .iterations = 1, .min_seconds = 0.02}, {.iteration = [] {}});
@@ -42,13 +68,17 @@ TEST(Timing, GoesOnUntilTheTimeIsReached) {
 }
 
 TEST(Environment, NamesMachineAndSaysWhyThereIsNoMeter) {
+  const testing::FakeGpus machine_without_gpus("", "/nowhere/libnvidia-ml.so.1");
+  const testing::Variable no_rapl("ASSAY_POWERCAP_ROOT", "/nowhere/powercap");
   const Json machine = environment();
   EXPECT_FALSE(machine["cpu"].get<std::string>().empty());
   EXPECT_GT(machine["memory_bytes"].get<std::int64_t>(), 0);
   EXPECT_FALSE(machine["isa"].get<std::string>().empty());
-  EXPECT_TRUE(machine["energy_meter"]["value"].is_null());
-  EXPECT_FALSE(machine["energy_meter"]["reason"].get<std::string>().empty());
+  EXPECT_TRUE(machine["energy_meters"]["cpu"]["value"].is_null());
+  EXPECT_NE(machine["energy_meters"]["cpu"]["reason"].get<std::string>().find("RAPL"),
+            std::string::npos);
   EXPECT_TRUE(machine["gpu"]["value"].is_null());
+  EXPECT_FALSE(machine["gpu"]["reason"].get<std::string>().empty());
 }
 
 TEST(Environment, PeakMemoryGrowsWithUse) {

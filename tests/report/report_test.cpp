@@ -109,6 +109,25 @@ fp8               cuda     —                                                  
 
 TEST(Table, ShowsOneLineACellWithAVerdict) { EXPECT_EQ(table(example(), false), kTable); }
 
+/// The energy column is that of the test that speedups are of; what makes a row doubtful is marked.
+TEST(Table, ShowsEnergyWithItsErrorAndMarksDoubtfulRows) {
+  auto cells = example();
+  cells.resize(2);
+  cells[0].rows[1]["metrics"]["energy_net"] = {
+      {"value", 0.0471}, {"unit", "J/token"}, {"error", 0.0012}};
+  cells[1].rows[1]["metrics"]["energy_net"] = {
+      {"value", 1.25}, {"unit", "J/token"}, {"error", 0.05}};
+  cells[1].rows[1]["marks"] = {"cuda:0 was throttled meanwhile: power cap"};
+  const std::string text = table(cells, false);
+  EXPECT_NE(text.find("47.1 ±1.20 mJ/token"), std::string::npos) << text;
+  EXPECT_NE(text.find("1.25 ±0.05 J/token"), std::string::npos) << text;
+  EXPECT_NE(text.find("56.0 ±0.5¹"), std::string::npos) << text;
+  EXPECT_NE(text.find("¹ cuda:0 was throttled meanwhile: power cap"), std::string::npos) << text;
+  EXPECT_EQ(text.find("no meter"), std::string::npos) << "that is of another test";
+  const std::string lines = csv(cells);
+  EXPECT_NE(lines.find(",energy_net,energy_net_error,energy_net_unit"), std::string::npos) << lines;
+}
+
 TEST(Table, AsMarkdownIsAGithubTable) {
   const auto cells = example();
   EXPECT_EQ(

@@ -248,6 +248,68 @@ TEST_F(StudyRun, AFullDiskEndsTheRunAndLosesNothing) {
   EXPECT_EQ(cells[1].status, "ok") << "the same command again finishes the work";
 }
 
+class StudyRounds : public StudyRun {
+ protected:
+  void add_rounds(const std::string& script, int rounds) {
+    add(script);
+    study_.cells.back().workload["interleave"] = rounds;
+    study_.cells.back().tasks = {{{"task", "sst2"}}};
+  }
+  std::vector<StoredCell> run() {
+    Store store(study_.store);
+    RunEvents events;
+    events.cell_started = [&](const Cell& cell, std::size_t index, std::size_t count) {
+      EXPECT_EQ(index, order_.size());
+      order_.push_back(cell.recipe_name);
+      count_ = count;
+    };
+    return run_study(study_, store, options_, events);
+  }
+  std::vector<std::string> order_;
+  std::size_t count_ = 0;
+};
+
+TEST_F(StudyRounds, CellsTakeTurnsAndTheirSamplesAreMerged) {
+  add_rounds("timed", 3);
+  study_.cells.back().model = folder_.write("other.gguf", "GGUF").string();
+  add_rounds("timed too", 3);
+  const auto cells = run();
+  EXPECT_EQ(order_, (std::vector<std::string>{"timed", "timed too", "timed", "timed too", "timed",
+                                              "timed too"}));
+  EXPECT_EQ(count_, 6U);
+  ASSERT_EQ(cells.size(), 2U);
+  for (const auto& cell : cells) {
+    EXPECT_EQ(cell.status, "ok") << cell.reason;
+    ASSERT_EQ(cell.rows.size(), 2U);
+    EXPECT_EQ(cell.rows[0]["samples"], Json({1, 2, 3}));
+    EXPECT_EQ(cell.rows[0]["rounds"], 3);
+    const Json rate = cell.rows[0]["metrics"]["tokens_per_second"];
+    EXPECT_EQ(rate["value"], 4.0) << "8 tokens in the median of 1, 2 and 3 seconds";
+    EXPECT_EQ(rate["n"], 3);
+    EXPECT_EQ(rate["rounds"], Json({8.0, 4.0, 8.0 / 3}));
+    EXPECT_EQ(cell.rows[1]["test"], "sst2") << "scored once, in the last round";
+    EXPECT_EQ(cell.environment["witness"], "child");
+  }
+  order_.clear();
+  (void)run();
+  EXPECT_TRUE(order_.empty()) << "what is done is not measured again";
+}
+
+TEST_F(StudyRounds, ACellThatFailsLeavesTheTurnsAndTheOthersGoOn) {
+  add_rounds("crashes in its second round", 3);
+  add_rounds("timed", 3);
+  add("ok");
+  const auto cells = run();
+  EXPECT_EQ(order_, (std::vector<std::string>{"crashes in its second round", "timed", "ok",
+                                              "crashes in its second round", "timed", "timed"}));
+  EXPECT_EQ(cells[0].status, "failed");
+  ASSERT_EQ(cells[0].rows.size(), 1U) << "the round that came to its end is kept";
+  EXPECT_EQ(cells[0].rows[0]["samples"], Json({1}));
+  EXPECT_EQ(cells[1].status, "ok");
+  EXPECT_EQ(cells[1].rows.at(0)["samples"], Json({1, 2, 3}));
+  EXPECT_EQ(cells[2].status, "ok");
+}
+
 /// request_interrupt cannot be taken back, so the run that is interrupted lives in a process of its
 /// own. Its exit code is the number of cells that were returned.
 int interrupted_run(const Study& study, RunOptions options) {
@@ -279,6 +341,16 @@ TEST_F(StudyRun, AnInterruptReachesTheChildAndLeavesTheRest) {
   ASSERT_EQ(cells.size(), 1U) << "the second was not begun";
   EXPECT_EQ(cells[0].status, "interrupted");
   EXPECT_EQ(cells[0].rows.size(), 2U) << "what the child sent after it was told is kept";
+}
+
+TEST_F(StudyRun, AnInterruptBetweenTurnsLeavesNoClaim) {
+  add("polite");
+  add("ok");
+  for (auto& cell : study_.cells) cell.workload["interleave"] = 2;
+  EXPECT_EQ(interrupted_run(study_, options_), 2);
+  const auto cells = Store(study_.store).cells("scripts");
+  ASSERT_EQ(cells.size(), 2U);
+  for (const auto& cell : cells) EXPECT_EQ(cell.status, "interrupted") << cell.id;
 }
 
 TEST_F(StudyRun, AChildThatIgnoresTheInterruptIsKilledInTime) {
