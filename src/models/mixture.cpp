@@ -69,8 +69,7 @@ MatrixView Transformer::Impl::mixture(const Block& block, MatrixView x, ops::Con
     ops::gather_rows(x, share.rows, input);
     const MatrixView inner = gate.get(activations, rows, config.intermediate);
     const MatrixView wide = up.get(activations, rows, config.intermediate);
-    linear(*expert.gate, input, inner, context);
-    linear(*expert.up, input, wide, context);
+    linear_all({expert.gate, expert.up}, input, {inner, wide}, context);
     note_overflow(inner);
     note_overflow(wide);
     ops::clamped_swiglu(config.experts.alpha, config.experts.limit, inner, wide, context.pool);

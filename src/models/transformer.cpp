@@ -145,9 +145,7 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, Batch bat
   const MatrixView q = query.get(activations, x.rows, config.heads * config.head_dim);
   const MatrixView k = key.get(activations, x.rows, kv_width);
   const MatrixView v = value.get(activations, x.rows, kv_width);
-  linear(*block.query, x, q, context);
-  linear(*block.key, x, k, context);
-  linear(*block.value, x, v, context);
+  linear_all({block.query, block.key, block.value}, x, {q, k, v}, context);
   if (activations == tensor::DType::f16) {
     // A score of -infinity is a weight of 0, so an overflow here need not reach the stream.
     note_overflow(q);
@@ -229,12 +227,12 @@ void Transformer::Impl::append(std::int64_t block, MatrixView k, MatrixView v, B
 MatrixView Transformer::Impl::mlp(const Block& block, MatrixView x, ops::Context& context) {
   const MatrixView wide = up.get(activations, x.rows, config.intermediate);
   MatrixView inner = wide;
-  linear(*block.up, x, wide, context);
   if (block.gate != nullptr) {
     inner = gate.get(activations, x.rows, config.intermediate);
-    linear(*block.gate, x, inner, context);
+    linear_all({block.up, block.gate}, x, {wide, inner}, context);
     ops::gated_product(config.activation, inner, wide, context.pool);
   } else {
+    linear(*block.up, x, wide, context);
     ops::apply(config.activation, wide, context.pool);
   }
   located(inner, "the activation before " + block.down->name());
@@ -256,6 +254,13 @@ void Transformer::Impl::linear(const ops::Linear& layer, MatrixView x, MatrixVie
                                ops::Context& context) const {
   layer.run(x, y, context);
   located(y, layer.name());
+}
+
+void Transformer::Impl::linear_all(std::initializer_list<const ops::Linear*> layers, MatrixView x,
+                                   std::initializer_list<MatrixView> y,
+                                   ops::Context& context) const {
+  ops::Linear::run_all({layers.begin(), layers.size()}, x, {y.begin(), y.size()}, context);
+  for (std::size_t i = 0; i < layers.size(); ++i) located(y.begin()[i], layers.begin()[i]->name());
 }
 
 void Transformer::Impl::lookup(const ops::Linear& table, std::span<const std::int32_t> rows,

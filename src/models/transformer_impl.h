@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -121,6 +122,9 @@ struct Transformer::Impl {
                  ops::Context& context) const;
   void linear(const ops::Linear& layer, tensor::MatrixView x, tensor::MatrixView y,
               ops::Context& context) const;
+  /// Layers that read the same x, each into its y.
+  void linear_all(std::initializer_list<const ops::Linear*> layers, tensor::MatrixView x,
+                  std::initializer_list<tensor::MatrixView> y, ops::Context& context) const;
   void lookup(const ops::Linear& table, std::span<const std::int32_t> rows, tensor::MatrixView y,
               ops::Context& context) const;
   /// Numeric error that names the layer unless y is finite; located() asks only while locating.

@@ -125,11 +125,15 @@ void Linear::fix_outliers(std::vector<std::int32_t> columns) {
   outliers_ = std::move(columns);
 }
 
-void Linear::run(tensor::MatrixView x, tensor::MatrixView y, Context& context) const {
+void Linear::check_shapes(tensor::MatrixView x, tensor::MatrixView y) const {
   if (x.cols != cols() || y.cols != rows() || x.rows != y.rows) {
     fail(ErrorCode::internal, "{}: weight [{}, {}] does not map [{}, {}] to [{}, {}]", name_,
          rows(), cols(), x.rows, x.cols, y.rows, y.cols);
   }
+}
+
+void Linear::run(tensor::MatrixView x, tensor::MatrixView y, Context& context) const {
+  check_shapes(x, y);
   if (x.rows == 0) return;
   if (context.observer) context.observer(name_, x);
   kernels::cpu::LinearCall call{.weight = *weight_,
@@ -142,6 +146,44 @@ void Linear::run(tensor::MatrixView x, tensor::MatrixView y, Context& context) c
                                 .workspace = context.workspace};
   const precision::KernelIdentity ran = kernel_->run(call);
   context.ledger.record(ledger_id_, ran, x.rows, call.outlier_columns);
+}
+
+/// A group with an order of its own columns reads x in that order.
+bool Linear::shares_call(const Linear& other) const {
+  return kernel_ == other.kernel_ && threshold_ == other.threshold_ &&
+         outliers_ == other.outliers_ && weight_->rest.groups == nullptr &&
+         other.weight_->rest.groups == nullptr;
+}
+
+void Linear::run_all(std::span<const Linear* const> layers, tensor::MatrixView x,
+                     std::span<const tensor::MatrixView> y, Context& context) {
+  const Linear& first = *layers[0];
+  std::vector<kernels::cpu::LinearProduct> others;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    layers[i]->check_shapes(x, y[i]);
+    if (!first.shares_call(*layers[i])) {
+      for (std::size_t j = 0; j < layers.size(); ++j) layers[j]->run(x, y[j], context);
+      return;
+    }
+    if (i > 0) others.push_back({*layers[i]->weight_, y[i], layers[i]->bias_});
+  }
+  if (x.rows == 0) return;
+  for (const Linear* layer : layers) {
+    if (context.observer) context.observer(layer->name_, x);
+  }
+  kernels::cpu::LinearCall call{.weight = *first.weight_,
+                                .x = x,
+                                .y = y[0],
+                                .bias = first.bias_,
+                                .threshold = first.threshold_,
+                                .fixed_outliers = first.outliers_ ? &*first.outliers_ : nullptr,
+                                .pool = context.pool,
+                                .workspace = context.workspace,
+                                .others = others};
+  const precision::KernelIdentity ran = first.kernel_->run(call);
+  for (const Linear* layer : layers) {
+    context.ledger.record(layer->ledger_id_, ran, x.rows, call.outlier_columns);
+  }
 }
 
 void Linear::lookup(std::span<const std::int32_t> ids, tensor::MatrixView y,

@@ -50,6 +50,11 @@ class Linear {
   /// y = x w^T + bias; checks shapes; writes the ledger. Numeric error naming the layer when the
   /// result is not finite and `check_finite` was asked of the model.
   void run(tensor::MatrixView x, tensor::MatrixView y, Context& context) const;
+  /// y[i] = x w[i]^T + bias[i] for layers that read the same x (query, key and value; gate and up):
+  /// one parallel region where all have one kernel. The bits of one run() after another, and an
+  /// entry of the ledger for each.
+  static void run_all(std::span<const Linear* const> layers, tensor::MatrixView x,
+                      std::span<const tensor::MatrixView> y, Context& context);
   /// Rows of the table; writes the ledger. Ids outside the table are bad_data.
   void lookup(std::span<const std::int32_t> ids, tensor::MatrixView y, Context& context) const;
 
@@ -64,6 +69,9 @@ class Linear {
   void swap_kernel_for_test(const kernels::cpu::LinearKernel& kernel) { kernel_ = &kernel; }
 
  private:
+  void check_shapes(tensor::MatrixView x, tensor::MatrixView y) const;
+  [[nodiscard]] bool shares_call(const Linear& other) const;
+
   std::string name_;
   std::shared_ptr<const kernels::cpu::PackedWeight> weight_;
   std::vector<float> bias_;

@@ -1,5 +1,7 @@
 #include "tensor/tensor.h"
 
+#include <sys/mman.h>
+
 #include <atomic>
 #include <cstring>
 #include <new>
@@ -28,6 +30,21 @@ Account& account(DeviceKind kind) noexcept { return accounts[static_cast<std::si
 
 std::size_t padded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
+/// Weights are read from end to end at every step: with pages of 4 KiB the translation of addresses
+/// limits how fast.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+std::align_val_t alignment_of(std::size_t bytes) {
+  return std::align_val_t{bytes >= kHugePage ? kHugePage : kAlignment};
+}
+
+/// Asks for huge pages where whole ones lie in the buffer; a system without them ignores it.
+void advise_huge_pages([[maybe_unused]] std::byte* data, [[maybe_unused]] std::size_t bytes) {
+#ifdef MADV_HUGEPAGE
+  if (bytes >= kHugePage) madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
+}
+
 }  // namespace
 
 std::string to_string(const Device& device) {
@@ -46,11 +63,12 @@ void set_cuda_allocator(const DeviceAllocator& allocator) noexcept { cuda_alloca
 
 Buffer::Buffer(std::size_t bytes, bool zero) : size_(bytes) {
   if (bytes == 0) return;
-  if (bytes > SIZE_MAX - kAlignment)
+  if (bytes > SIZE_MAX - kHugePage)
     fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
   data_ = static_cast<std::byte*>(
-      ::operator new(padded(bytes), std::align_val_t(kAlignment), std::nothrow));
+      ::operator new(padded(bytes), alignment_of(padded(bytes)), std::nothrow));
   if (data_ == nullptr) fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
+  advise_huge_pages(data_, padded(bytes));
   if (zero) {
     std::memset(data_, 0, padded(bytes));
   } else {
@@ -95,7 +113,7 @@ Buffer::~Buffer() {
     return;
   }
   account(DeviceKind::cpu).add(-static_cast<std::int64_t>(padded(size_)));
-  ::operator delete(data_, std::align_val_t(kAlignment));
+  ::operator delete(data_, alignment_of(padded(size_)));
 }
 
 Matrix::Matrix(DType type, std::int64_t rows, std::int64_t cols, bool zero)

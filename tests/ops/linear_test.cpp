@@ -155,6 +155,38 @@ TEST_F(LinearTest, TheLedgerHoldsWhatTheKernelReturnedNotWhatWasChosen) {
   EXPECT_EQ(ledger_.entries()[0].outlier_columns, 4);
 }
 
+/// One region where the kernel is one; each layer has its entry either way.
+TEST_F(LinearTest, LayersThatShareAnInputHaveEachTheirEntry) {
+  const auto bias = random_values(kRows, 7);
+  const Linear gate = layer("gate", Encoding::f32, DType::f32, bias);
+  const Linear up = layer("up", Encoding::f32, DType::f32);
+  const Linear odd = layer("odd", Encoding::bf16, DType::bf16);
+  const tensor::Matrix x = random_matrix(DType::f32, 3, kCols, 1);
+  const std::vector<std::vector<const Linear*>> groups = {{&gate, &up}, {&gate, &odd, &up}, {&up}};
+  for (const auto& layers : groups) {
+    std::vector<tensor::Matrix> together;
+    std::vector<tensor::MatrixView> views;
+    for (std::size_t i = 0; i < layers.size(); ++i) together.emplace_back(DType::f32, 3, kRows);
+    for (const tensor::Matrix& y : together) views.push_back(y.view());
+    ledger_.clear();
+    Linear::run_all(layers, x.view(), views, context_);
+    ASSERT_EQ(ledger_.entries().size(), layers.size());
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      EXPECT_EQ(ledger_.entries()[i].layer, layers[i]->name());
+      EXPECT_EQ(ledger_.entries()[i].kernel.encoding, layers[i]->encoding());
+      EXPECT_EQ(ledger_.entries()[i].calls, 1);
+      EXPECT_EQ(ledger_.entries()[i].rows_max, 3);
+      const tensor::Matrix alone(DType::f32, 3, kRows);
+      layers[i]->run(x.view(), alone.view(), context_);
+      for (std::int64_t r = 0; r < 3; ++r) EXPECT_EQ(row_of(together[i], r), row_of(alone, r));
+    }
+  }
+  const tensor::Matrix narrow(DType::f32, 3, kRows - 1);
+  const std::vector<const Linear*> pair = {&gate, &up};
+  const std::vector<tensor::MatrixView> wrong = {narrow.view(), narrow.view()};
+  EXPECT_THROW(Linear::run_all(pair, x.view(), wrong, context_), Error);
+}
+
 TEST_F(LinearTest, OnlyInt8ActivationsGetTheThreshold) {
   static float seen = -1.0F;
   LinearKernel spy = *choose_linear(problem(Encoding::int8, DType::bf16)).kernel;

@@ -32,6 +32,13 @@ struct PackedWeight {
   [[nodiscard]] std::int64_t bytes() const;  ///< all that it holds, padding included
 };
 
+/// One of several products of the same x.
+struct LinearProduct {
+  const PackedWeight& weight;
+  tensor::MatrixView y;
+  std::span<const float> bias;
+};
+
 /// One call. x and y may have any floating type; x is converted to the compute type (a no-op in the
 /// usual case), y is rounded once, from f32. y never overlaps x.
 struct LinearCall {
@@ -46,6 +53,9 @@ struct LinearCall {
   base::ThreadPool& pool;
   Workspace& workspace;
   std::int64_t outlier_columns = 0;  ///< out: how many this call found
+  /// More weights of the same depth, in stored order, that are multiplied with x: it is converted
+  /// or quantized once, and the panels of all are one parallel region. No bit of a result changes.
+  std::span<const LinearProduct> others = {};
 };
 
 /// A row of the kernel table. run() and lookup() return the identity that their own code was

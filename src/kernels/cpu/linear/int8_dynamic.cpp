@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/cpu/linear/panel_ops.h"
+#include "kernels/cpu/linear/products.h"
 
 // LLM.int8(): activations are quantized per row at run time; columns in which any value reaches the
 // threshold, or a fixed set of columns, are taken out, and multiplied in f32 with the dequantized
@@ -103,27 +104,26 @@ class Job {
   }
 
   void multiply() {
-    const std::int64_t panels = panel_count(call_.weight.n);
-    const std::int64_t group_rows = panels >= std::int64_t{4} * call_.pool.threads() ? 256 : 48;
-    const std::int64_t groups = (m_ + group_rows - 1) / group_rows;
+    const Division division(call_);
     const std::int64_t threads = call_.pool.threads();
-    const std::int64_t sums = std::min(group_rows, m_) * kPanel;
+    const std::int64_t sums = std::min(division.group_rows, m_) * kPanel;
     auto* acc = call_.workspace.array<float>(Workspace::kAccumulator, threads * sums * 2);
     auto* weights = call_.workspace.array<float>(Workspace::kOther, threads * outliers_ * kPanel);
-    call_.pool.parallel_for(panels * groups, [&](int thread, std::int64_t begin, std::int64_t end) {
+    call_.pool.parallel_for(division.items(), [&](int thread, std::int64_t begin,
+                                                  std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        const std::int64_t row0 = i % groups * group_rows;
-        item(i / groups, row0, std::min(group_rows, m_ - row0), acc + thread * sums * 2,
-             weights + thread * outliers_ * kPanel);
+        item(find_panel(call_, i / division.groups), division.first_row(i), division.row_count(i),
+             acc + thread * sums * 2, weights + thread * outliers_ * kPanel);
       }
     });
   }
 
-  void item(std::int64_t panel, std::int64_t row0, std::int64_t rows, float* out,
+  void item(const PanelPlace& place, std::int64_t row0, std::int64_t rows, float* out,
             float* weights) const {
-    const std::int64_t column0 = panel * kPanel;
-    const std::byte* codes = call_.weight.codes.data() + panel * k_padded_ * kPanel;
-    const float* column_scales = call_.weight.scales.as<float>() + column0;
+    const LinearProduct& product = place.product;
+    const std::int64_t column0 = place.panel * kPanel;
+    const std::byte* codes = product.weight.codes.data() + place.panel * k_padded_ * kPanel;
+    const float* column_scales = product.weight.scales.as<float>() + column0;
     auto* sums = reinterpret_cast<std::int32_t*>(out + rows * kPanel);
     std::fill_n(out, rows * kPanel, 0.0F);
     const void* x = ops_.wide_codes ? static_cast<const void*>(wide_ + row0 * k_padded_)
@@ -135,10 +135,10 @@ class Job {
           {outlier_x_ + row0 * outliers_, outliers_, weights, outliers_, rows, out});
     }
     ops_.rescale(sums, rows, row_sums_ + row0, row_scales_ + row0, column_scales, out);
-    const tensor::MatrixView y = call_.y.columns(column0, 0);
-    ops_.finish({out, rows, std::min(kPanel, call_.weight.n - column0), y.row_bytes(row0), y.stride,
-                 y.type, call_.bias.empty() ? nullptr : call_.bias.data() + column0, nullptr,
-                 0.0F});
+    const tensor::MatrixView y = product.y.columns(column0, 0);
+    ops_.finish({out, rows, std::min(kPanel, product.weight.n - column0), y.row_bytes(row0),
+                 y.stride, y.type, product.bias.empty() ? nullptr : product.bias.data() + column0,
+                 nullptr, 0.0F});
   }
 
   LinearCall& call_;

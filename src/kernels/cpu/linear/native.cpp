@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/linear/panel_ops.h"
+#include "kernels/cpu/linear/products.h"
 #include "kernels/cpu/linear/scales.h"
 #include "precision/constants.h"
 
@@ -67,19 +68,6 @@ Operand in_stored_order(LinearCall& call, const Operand& x, std::int64_t k_padde
                         : gather<std::uint16_t>(call, x, order, k_padded);
 }
 
-/// How the outputs are divided: item i is panel i / groups, rows of group i % groups.
-struct Division {
-  std::int64_t panels;
-  std::int64_t group_rows;
-  std::int64_t groups;
-
-  Division(std::int64_t n, std::int64_t rows, int threads) : panels(panel_count(n)) {
-    // Few panels leave threads without work unless rows are divided too.
-    group_rows = panels >= std::int64_t{4} * threads ? 256 : 48;
-    groups = (rows + group_rows - 1) / group_rows;
-  }
-};
-
 /// Depth of a decoded block: with few rows it stays in the first cache, with many in the second.
 std::int64_t decoded_depth(std::int64_t rows) { return rows <= 8 ? 64 : 512; }
 
@@ -112,7 +100,7 @@ class Job {
         k_padded_(round_up(call.weight.k, ops.unit)),
         depth_(decoded_depth(call.x.rows)),
         flat_(ops.decode_flat != nullptr && call.weight.k % precision::kFourBitBlock != 0),
-        division_(call.weight.n, call.x.rows, call.pool.threads()),
+        division_(call),
         x_(in_stored_order(call, load_operand(call, ops, k_padded_), k_padded_)) {}
 
   void run() {
@@ -122,31 +110,31 @@ class Job {
     auto* scales = call_.workspace.array<float>(Workspace::kScales, threads * plan.scales);
     std::byte* panel =
         call_.workspace.get(Workspace::kOther, static_cast<std::size_t>(threads * plan.panel));
-    const std::int64_t items = division_.panels * division_.groups;
-    call_.pool.parallel_for(items, [&](int thread, std::int64_t begin, std::int64_t end) {
-      const Scratch scratch{acc + thread * plan.acc, scales + thread * plan.scales,
-                            panel + thread * plan.panel};
-      for (std::int64_t i = begin; i < end; ++i) {
-        item(i / division_.groups, i % division_.groups, scratch);
-      }
-    });
+    call_.pool.parallel_for(
+        division_.items(), [&](int thread, std::int64_t begin, std::int64_t end) {
+          const Scratch scratch{acc + thread * plan.acc, scales + thread * plan.scales,
+                                panel + thread * plan.panel};
+          for (std::int64_t i = begin; i < end; ++i) item(i, scratch);
+        });
   }
 
  private:
-  void item(std::int64_t panel, std::int64_t group, const Scratch& scratch) const {
-    const std::int64_t row0 = group * division_.group_rows;
-    const std::int64_t rows = std::min(division_.group_rows, call_.x.rows - row0);
+  void item(std::int64_t index, const Scratch& scratch) const {
+    const PanelPlace place = find_panel(call_, index / division_.groups);
+    const std::int64_t row0 = division_.first_row(index);
+    const std::int64_t rows = division_.row_count(index);
     if (flat_) {
-      multiply_flat(panel, row0, rows, scratch);
+      multiply_flat(place, row0, rows, scratch);
     } else {
-      const PanelSource source = ops_.source(call_.weight, panel, ops_, scratch.scales);
+      const PanelSource source =
+          ops_.source(place.product.weight, place.panel, ops_, scratch.scales);
       if (rows == 1 && ops_.single != nullptr) {
         ops_.single(source, x_.at(row0, 0), k_padded_, scratch.acc);
       } else {
         multiply(source, row0, rows, scratch);
       }
     }
-    finish(panel, row0, rows, scratch.acc);
+    finish(place, row0, rows, scratch.acc);
   }
 
   void multiply(const PanelSource& source, std::int64_t row0, std::int64_t rows,
@@ -163,24 +151,27 @@ class Job {
     }
   }
 
-  void multiply_flat(std::int64_t panel, std::int64_t row0, std::int64_t rows,
+  void multiply_flat(const PanelPlace& place, std::int64_t row0, std::int64_t rows,
                      const Scratch& scratch) const {
     std::fill_n(scratch.acc, rows * kPanel, 0.0F);
     auto* decoded = reinterpret_cast<float*>(scratch.panel);
     for (std::int64_t i = 0; i < k_padded_; i += depth_) {
       const std::int64_t end = std::min(k_padded_, i + depth_);
-      ops_.decode_flat(call_.weight, panel, i, end, ops_.compute, decoded);
+      ops_.decode_flat(place.product.weight, place.panel, i, end, ops_.compute, decoded);
       ops_.multiply({x_.at(row0, i), x_.stride, decoded, end - i, rows, scratch.acc});
     }
   }
 
-  void finish(std::int64_t panel, std::int64_t row0, std::int64_t rows, const float* acc) const {
-    const std::int64_t column0 = panel * kPanel;
-    const tensor::MatrixView y = call_.y.columns(column0, 0);
+  void finish(const PanelPlace& place, std::int64_t row0, std::int64_t rows,
+              const float* acc) const {
+    const LinearProduct& product = place.product;
+    const std::int64_t column0 = place.panel * kPanel;
+    const tensor::MatrixView y = product.y.columns(column0, 0);
     const bool scaled = ops_.column_factor != 0.0F;
-    ops_.finish({acc, rows, std::min(kPanel, call_.weight.n - column0), y.row_bytes(row0), y.stride,
-                 y.type, call_.bias.empty() ? nullptr : call_.bias.data() + column0,
-                 scaled ? call_.weight.scales.as<float>() + column0 : nullptr, ops_.column_factor});
+    ops_.finish({acc, rows, std::min(kPanel, product.weight.n - column0), y.row_bytes(row0),
+                 y.stride, y.type, product.bias.empty() ? nullptr : product.bias.data() + column0,
+                 scaled ? product.weight.scales.as<float>() + column0 : nullptr,
+                 ops_.column_factor});
   }
 
   LinearCall& call_;
