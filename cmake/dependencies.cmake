@@ -39,5 +39,8 @@ if(ASSAY_PORTABLE)
   set(CMAKE_FIND_LIBRARY_SUFFIXES .so)
 endif()
 ext_library(hwy hwy)
+if(ASSAY_PORTABLE)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
+endif()
 add_library(ext_json INTERFACE)  # header only
 add_library(ext_cli11 INTERFACE) # header only

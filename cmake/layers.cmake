@@ -8,17 +8,23 @@ function(assay_unity target)
   endif()
 endfunction()
 
-# assay_layer(<folder> [UNITY] DEPS <layers> LIBS <third parties>): one static library per folder of
-# src/. Dependencies name only layers above; scripts/check_includes verifies it for every #include.
+# assay_layer(<folder> [UNITY] [STUBS <folder>] DEPS <layers> LIBS <third parties>): one static library per
+# folder of src/. Dependencies name only layers above; scripts/check_includes verifies it for every #include.
+# A layer with STUBS needs CUDA; without it the same symbols come from the folder of stubs.
 function(assay_layer folder)
-  cmake_parse_arguments(L "UNITY" "" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(L "UNITY" "STUBS" "DEPS;LIBS" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.cpp)
+  set(compiled ${folder})
+  if(L_STUBS AND NOT ASSAY_HAVE_CUDA)
+    set(compiled ${L_STUBS})
+  endif()
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${compiled}/*.cpp)
   add_library(assay_${name} STATIC ${sources})
   target_include_directories(assay_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   list(TRANSFORM L_DEPS PREPEND assay_)
   list(TRANSFORM L_LIBS PREPEND ext_)
   target_link_libraries(assay_${name} PUBLIC ${L_DEPS} ${L_LIBS} Threads::Threads)
+  assay_cuda_sources(assay_${name} ${compiled})
   if(L_UNITY)
     assay_unity(assay_${name})
   endif()

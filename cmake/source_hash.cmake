@@ -5,7 +5,7 @@
 set(listing "${SETTINGS}\n")
 foreach(folder precision text kernels ops models engine tasks)
   file(GLOB_RECURSE files RELATIVE ${SOURCE_DIR} ${SOURCE_DIR}/src/${folder}/*.h
-       ${SOURCE_DIR}/src/${folder}/*.cpp ${SOURCE_DIR}/src/${folder}/*.cu)
+       ${SOURCE_DIR}/src/${folder}/*.cpp ${SOURCE_DIR}/src/${folder}/*.cu ${SOURCE_DIR}/src/${folder}/*.cuh)
   list(SORT files)
   foreach(file ${files})
     file(SHA256 ${SOURCE_DIR}/${file} digest)

@@ -57,9 +57,25 @@ fetch_models() {
   export ASSAY_SMOLLM2 ASSAY_MINILM
 }
 
+# build PRESET [CMAKE OPTION...]
 build() {
   local preset=$1
   stage "building ($preset)"
-  [ -f "$ROOT/build/$preset/build.ninja" ] || cmake --preset "$preset" -S "$ROOT" -DASSAY_UNITY=ON >/dev/null
+  [ -f "$ROOT/build/$preset/build.ninja" ] || cmake --preset "$preset" -S "$ROOT" -DASSAY_UNITY=ON "${@:2}" >/dev/null
   cmake --build "$ROOT/build/$preset" -- --quiet
+}
+
+# CMake options of a build for the GPUs that are here (the program itself decides by what the driver
+# says when it runs): the paths of their compute capabilities, or no CUDA.
+cuda_options() {
+  local capability capabilities paths=""
+  capabilities=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null) || capabilities=""
+  for capability in $capabilities; do
+    case $capability in
+      9.0) paths="$paths;sm90" ;;
+      [89].* | 1[0-9].*) paths="$paths;sm80" ;;
+      7.5) paths="$paths;sm75" ;;
+    esac
+  done
+  if [ -n "$paths" ]; then echo "-DASSAY_CUDA_PATHS=${paths#;}"; else echo "-DASSAY_CUDA=OFF"; fi
 }

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
+#include <string>
 
 #include "kernels/cpu/elementwise.h"
 #include "kernels/cuda/runtime.h"
@@ -50,7 +50,7 @@ struct DeviceSequence {
 /// Rows of k and v [rows, kv_heads * head_dim] into the cache at the positions that the sequences
 /// say: row query_begin + i goes to position key_count - query_count + i of its slot. `keys` and
 /// `values` point to slot 0 of one block; slots are `slot_stride` elements apart. `rows` of the
-/// batch: row_sequence[r] is the sequence of row r.
+/// batch: row_sequence[r] is the sequence of row r; a row of sequence -1 is skipped.
 struct CacheView {
   void* keys = nullptr;
   void* values = nullptr;
@@ -77,16 +77,26 @@ struct AttentionCall {
   const DeviceSequence* sequences = nullptr;
   const std::int32_t* row_sequence = nullptr;  ///< [q.rows]
   int sequence_count = 0;
+  /// A query's result does not depend on batch, prompt or decode: no split of the keys. What
+  /// scoring uses; decode steps of long sequences are slower with it.
+  bool fixed_tiles = false;
   /// Host-side bounds that size the grid: of any sequence's query_count and key_count, now and in
   /// every later launch of a graph that holds this call.
   std::int32_t most_queries = 0;
   std::int32_t most_keys = 0;
 };
-/// softmax(q k^T scale) v in f32 over key tiles counted from position 0, of one size for every
-/// call, combined in ascending order: a query's result does not depend on batch, prompt or decode.
+/// Pure: the shapes and types that attention() takes on a device; on false `why` (if not null) says
+/// what is missing. Looks at types, heads, head_dim and window alone.
+[[nodiscard]] bool attention_supports(const AttentionCall& call, const DeviceInfo& device,
+                                      std::string* why);
+/// softmax(q k^T scale) v over key tiles counted from position 0, in ascending order, sums in f32.
+/// 16-bit types use tensor cores, for which the softmax numerators are rounded to the type, as the
+/// usual libraries do; f32, and a cache of another type than q, use FMA. Without fixed_tiles the
+/// few queries of decode steps split their keys over blocks of threads, whose parts are combined in
+/// ascending order.
 void attention(const AttentionCall& call, Stream& stream, Workspace& workspace);
 
-/// Adds 1 to *flag if any element is NaN or infinite; nothing is read back.
+/// Adds 1 or more to *flag if any element is NaN or infinite, else nothing.
 void note_non_finite(tensor::MatrixView x, std::int32_t* flag, Stream& stream);
 
 /// For every row: index of the largest (the first of equals) and log(sum(exp)) accumulated in
