@@ -224,7 +224,7 @@ class Resolver {
   /// A table that follows a tied head in int8 has no activations to quantize.
   void follow_as_lookup(std::size_t i, Precision& precision) const {
     const bool follows = model_[i].lookup && owner_[i] >= 0 && !matched_itself(i);
-    if (!follows || precision.activation == Activation::native) return;
+    if (!follows || !precision.quantized || precision.activation == Activation::native) return;
     precision.name += "-weight-only";
     precision.activation = Activation::native;
     precision.threshold = 0.0F;
@@ -237,7 +237,7 @@ class Resolver {
   /// Type of the residual stream where the recipe does not say it.
   [[nodiscard]] DType own_activation() const {
     const Precision& base = recipe_.default_precision;
-    if (!base.quantized) return tensor::held_as(base.compute.value_or(sixteen_));
+    if (!base.quantized) return base.compute.value_or(sixteen_);
     if (base.weight) return sixteen_;
     // `stored`: beside quantized weights the 16-bit type, else the widest that the file holds.
     std::optional<DType> type;

@@ -68,7 +68,8 @@ void run_baseline(const Json& spec, int fd) {
     const auto source = engine::ModelSource::open(spec.at("model").get<std::string>());
     auto plan = engine::make_plan(*source, precision::parse_recipe(name, chosen.at("spec"), name),
                                   {.device = spec.at("device").get<std::string>()});
-    engine::Model model(source, std::move(plan), {.threads = spec.at("threads").get<int>()});
+    engine::Model model(source, std::move(plan),
+                        {.threads = spec.at("threads").get<int>(), .deterministic = true});
     const tasks::FidelityInputs inputs = choose_inputs(model, task);
     write_json(fd, {{"sequences", inputs.sequences}, {"origin", inputs.origin}});
     model.ledger().clear();

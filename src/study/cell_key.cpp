@@ -64,16 +64,17 @@ std::string cell_key(const Cell& cell, const base::ProgressSink& progress) {
   }
   Json tasks = Json::array();
   for (const Json& task : cell.tasks) tasks.push_back(task_identity(task, device, progress));
-  const Json identity = {{"model", files::content_hash(files::locate_model(cell.model), progress)},
-                         {"recipe", resolved_recipe(cell.recipe_name, cell.recipe, device)},
-                         {"device", device ? tensor::to_string(*device) : "missing " + cell.device},
-                         {"cpu", kernels::cpu::cpu_features().name},
-                         {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
-                         {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},
-                         {"fallback", cell.fallback},
-                         {"workload", with_content(cell.workload, "data", progress)},
-                         {"tasks", tasks},
-                         {"sources", kSourceHash}};
+  const Json identity = {
+      {"model", files::content_hash(files::locate_model(cell.model), progress)},
+      {"recipe", resolved_recipe(cell.recipe_name, cell.recipe, device)},
+      {"device", device ? engine::device_identity(cell.device) : Json("missing " + cell.device)},
+      {"cpu", kernels::cpu::cpu_features().name},
+      {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
+      {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},
+      {"fallback", cell.fallback},
+      {"workload", with_content(cell.workload, "data", progress)},
+      {"tasks", tasks},
+      {"sources", kSourceHash}};
   return base::sha256_hex(identity.dump());
 }
 

@@ -100,8 +100,7 @@ std::vector<std::vector<TokenId>> CellRun::workload_data() const {
   if (samples.empty()) {
     fail(ErrorCode::bad_data, "{}: no text in it", cell_.workload.at("data").get<std::string>());
   }
-  progress()(fmt::format("data {} samples -> {}", samples.size(),
-                         tensor::to_string(model_->plan().device)),
+  progress()(fmt::format("data {} samples -> {}", samples.size(), model_->plan().device_names()),
              0.0);
   return samples;
 }
@@ -230,6 +229,7 @@ void CellRun::run_task(const Json& task) {
   const auto name = task.at("task").get<std::string>();
   progress()(name, 0.0);
   model_->ledger().clear();
+  model_->set_fixed_tiles(true);  // a score does not depend on what else is in the batch
   ItemSender sender(name, *model_, sink_);
   bool streamed = false;
   const tasks::TaskOptions options{
