@@ -14,7 +14,8 @@ namespace assay::study {
 ///   recipe    {"name", "spec"}: spec is what precision::parse_recipe reads
 ///   device, threads, fallback
 ///   workload  {"prompt": [], "generate": [], "depth": [], "batch": [], "sequence": [],
-///              "repetitions", "warmup", "min_seconds", "seed", "data", "noise_floor"}; decoder or
+///              "repetitions", "warmup", "min_seconds", "seed", "data", "noise_floor",
+///              "deterministic"}; decoder or
 ///              encoder keys
 ///   tasks     [{"task": "sst2", "file", "limit"}, {"task": "hellaswag", "file"},
 ///              {"task": "mmlu", "file": folder, "num_fewshot", "split"},

@@ -28,6 +28,8 @@ class CellRun {
     for (const Json& task : cell_.tasks) run_task(task);
   }
 
+  [[nodiscard]] bool loaded() const { return model_ != nullptr; }
+
  private:
   void load();
   void bench();
@@ -112,6 +114,7 @@ void CellRun::bench() {
   const auto data = workload_data();
   std::vector<double> first_pass;
   const bool twice = w.value("noise_floor", false);
+  model_->set_fixed_tiles(w.value("deterministic", false));
   const auto pass = [&](const measure::RowSink& sink) {
     if (model_->config().causal) {
       const measure::DecoderWorkload workload{.prompt = int_list(w, "prompt", {512}),
@@ -257,14 +260,17 @@ void CellRun::run_task(const Json& task) {
 }  // namespace
 
 void run_cell(const Cell& cell, const RecordSink& sink) {
+  CellRun run(cell, sink);
   const auto report = [&](ErrorCode code, const std::string& message) {
+    // A device that was there when the model was loaded is lost, not unsupported.
+    const bool lost = code == ErrorCode::device_missing && run.loaded();
     sink({{"type", "error"},
           {"code", exit_code(code)},
-          {"status", cell_status(code)},
+          {"status", lost ? std::string_view("failed") : cell_status(code)},
           {"message", message}});
   };
   try {
-    CellRun(cell, sink).run();
+    run.run();
     sink({{"type", "end"}, {"environment", measure::environment()}});
   } catch (const Error& error) {
     report(error.code(), error.what());
