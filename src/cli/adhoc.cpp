@@ -31,7 +31,10 @@ void add_adhoc_options(CLI::App& command, AdhocArguments& a) {
 }
 
 study::Study adhoc_study(const std::string& name, const AdhocArguments& arguments) {
-  static_cast<void>(engine::resolve_device(arguments.device));
+  const bool fallback = arguments.on_unsupported == "fallback";
+  if (!fallback || !engine::names_cuda(arguments.device)) {
+    static_cast<void>(engine::resolve_device(arguments.device));
+  }
   const auto recipes = precision::parse_recipe_argument(arguments.precision);
   study::Study study{.name = name, .store = arguments.store};
   for (const auto& model : arguments.models) {
@@ -44,7 +47,7 @@ study::Study adhoc_study(const std::string& name, const AdhocArguments& argument
                              .recipe = recipe.spec,
                              .device = arguments.device,
                              .threads = arguments.threads,
-                             .fallback = arguments.on_unsupported == "fallback"});
+                             .fallback = fallback});
     }
   }
   return study;

@@ -23,6 +23,7 @@ struct BenchArguments {
   std::uint64_t seed = 1;
   bool noise_floor = false;
   int interleave = 0;
+  bool deterministic = false;
 };
 
 /// Only what was asked for: the rest keeps the workload's own defaults.
@@ -37,6 +38,7 @@ Json workload_of(const BenchArguments& a) {
   if (a.min_seconds >= 0) workload["min_seconds"] = a.min_seconds;
   if (a.noise_floor) workload["noise_floor"] = true;
   if (a.interleave > 1) workload["interleave"] = a.interleave;
+  if (a.deterministic) workload["deterministic"] = true;
   if (!a.data.empty()) workload["data"] = std::filesystem::absolute(a.data).string();
   return workload;
 }
@@ -69,6 +71,8 @@ void add_bench(CLI::App& program, Outcome& outcome) {
   command->add_option("--min-seconds", a->min_seconds, "time at least this long");
   command->add_option("--seed", a->seed, "of the random tokens")->capture_default_str();
   command->add_option("--data", a->data, "text file whose lines stand in for random tokens");
+  command->add_flag("--deterministic", a->deterministic,
+                    "CUDA: kernels whose results are the same bits every time, as scoring uses");
   command->add_flag("--noise-floor", a->noise_floor,
                     "measure each row twice and show the difference that means nothing");
   command

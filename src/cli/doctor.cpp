@@ -22,8 +22,16 @@ struct DoctorArguments {
 std::vector<engine::Diagnosis> diagnose(const std::string& device) {
   std::vector<engine::Diagnosis> rows;
   if (device.empty() || device == "auto" || device == "cpu") rows = engine::diagnose_cpu();
-  if (device != "cpu") {
-    for (auto& row : engine::diagnose_cuda()) rows.push_back(std::move(row));
+  if (device == "cpu") return rows;
+  std::vector<int> indices;
+  for (const auto& there : kernels::cuda::devices()) indices.push_back(there.index);
+  if (device.starts_with("cuda:")) {
+    indices = {engine::resolve_device(device).index};
+  } else if (indices.empty() || device == "cuda") {
+    indices.resize(1);  // the first, or the reason why there is none
+  }
+  for (const int index : indices) {
+    for (auto& row : engine::diagnose_cuda(index)) rows.push_back(std::move(row));
   }
   return rows;
 }
@@ -33,7 +41,7 @@ void print_table(const std::vector<engine::Diagnosis>& rows) {
              "device", "precision", "works", "error", "kernel, or why not");
   for (const auto& row : rows) {
     const std::string error = row.kernel.empty() ? "-" : fmt::format("{:.1e}", row.error);
-    const std::string why = row.works ? row.kernel : row.reason;
+    const std::string why = row.works ? fmt::format("{} ({})", row.kernel, row.path) : row.reason;
     fmt::print("{:<8} {:<20} {:<6} {:<10} {}\n", row.device, row.precision,
                row.works ? "yes" : "no", error, why);
   }
@@ -46,6 +54,7 @@ void print_json(const std::vector<engine::Diagnosis>& rows) {
                                  {"precision", row.precision},
                                  {"works", row.works},
                                  {"kernel", row.kernel},
+                                 {"path", row.path},
                                  {"error", row.error},
                                  {"tolerance", row.tolerance},
                                  {"reason", row.reason}});
@@ -54,8 +63,9 @@ void print_json(const std::vector<engine::Diagnosis>& rows) {
 }
 
 int run(const DoctorArguments& arguments) {
-  if (!arguments.device.empty() && arguments.device.rfind("cuda", 0) != 0) {
-    static_cast<void>(engine::resolve_device(arguments.device));
+  const std::string& device = arguments.device;
+  if (!device.empty() && !engine::names_cuda(device)) {
+    static_cast<void>(engine::resolve_device(device));
   }
   const auto rows = diagnose(arguments.device);
   if (arguments.output == "json") {

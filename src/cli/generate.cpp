@@ -152,7 +152,7 @@ int run(GenerateArguments arguments) {
   const std::string mismatch = precision::compare(model.plan(), model.ledger());
   if (!arguments.quiet) {
     fmt::print(stderr, "{} tokens in {:.2f} s, {} on {}; proved: {}\n", totals.tokens,
-               totals.elapsed.count(), model.plan().recipe, tensor::to_string(model.plan().device),
+               totals.elapsed.count(), model.plan().recipe, model.plan().device_names(),
                mismatch.empty() ? "yes" : "no (" + mismatch + ")");
   }
   return mismatch.empty() ? 0 : exit_code(ErrorCode::internal);
@@ -167,7 +167,7 @@ void add_generate(CLI::App& program, Outcome& outcome) {
       ->required();
   command->add_option("--precision,--recipe", a->precision, "precision or recipe")
       ->capture_default_str();
-  command->add_option("--device", a->device, "cpu")->capture_default_str();
+  command->add_option("--device", a->device, "cpu, cuda[:N] or auto")->capture_default_str();
   command->add_option("-p,--prompt", a->prompt, "text to continue");
   command->add_option("-f,--prompt-file", a->prompt_file, "file with the text to continue");
   command->add_flag("--chat", a->chat,

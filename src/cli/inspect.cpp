@@ -51,12 +51,13 @@ void print_model(const engine::ModelSource& source) {
 }
 
 void print_plan(const precision::Plan& plan) {
-  fmt::print("\nplan of {} on {}: activations {}, KV cache {}\n", plan.recipe,
-             tensor::to_string(plan.device), tensor::name_of(plan.activations),
-             tensor::name_of(plan.kv));
+  fmt::print("\nplan of {} on {}: activations {}, KV cache {}\n", plan.recipe, plan.device_names(),
+             tensor::name_of(plan.activations), tensor::name_of(plan.kv));
+  const bool several = plan.devices().size() > 1;
   for (const auto& entry : plan.entries) {
-    const std::string what =
+    std::string what =
         entry.reason.empty() ? std::string(entry.kernel.kernel) : "UNSUPPORTED: " + entry.reason;
+    if (several) what = fmt::format("{:<7} {}", tensor::to_string(entry.device), what);
     fmt::print("  {:<48} {:>6} x {:<6} {:<18} {}\n", entry.layer.name, entry.layer.rows,
                entry.layer.cols, entry.precision.name, what);
   }

@@ -24,8 +24,13 @@ std::vector<float> random_values(std::int64_t count, double scale, std::uint64_t
 /// Relative error that the types allow: half a step of the output type, and for int8 activations
 /// half a code step of each of k products, which adds like a random walk.
 double allowed_error(const precision::Precision& precision, tensor::DType type) {
-  const double output = type == tensor::DType::f32 ? 1e-5 : 1e-2;
-  return precision.activation == precision::Activation::int8_dynamic ? output + 2e-2 : output;
+  // tf32 multiplies values of 11 bits.
+  const bool tf32 = precision.activation == precision::Activation::tf32;
+  const double output = tf32 ? 2e-3 : type == tensor::DType::f32 ? 1e-5 : 1e-2;
+  if (precision.activation == precision::Activation::int8_dynamic) return output + 2e-2;
+  // Half a step of E4M3 is 2^-4 of a value, in each of k products.
+  if (precision.activation == precision::Activation::fp8_dynamic) return output + 6e-2;
+  return output;
 }
 
 /// max|y - reference| / max|reference|, the reference in double from the decoded weights.
@@ -51,16 +56,33 @@ double error_of(const precision::EncodedTensor& weight, tensor::MatrixView x,
   return worst / largest;
 }
 
-void try_precision(const precision::Precision& precision, base::ThreadPool& pool, Diagnosis& row) {
-  const auto type = precision.compute.value_or(tensor::DType::bf16);
+/// Where precisions are tried.
+struct Bench {
+  base::ThreadPool& pool;
+  const kernels::cuda::DeviceInfo* cuda = nullptr;  ///< none: the CPU
+  ops::CudaQueues queues = {};
+  [[nodiscard]] tensor::Device device() const {
+    return cuda == nullptr ? tensor::Device{}
+                           : tensor::Device{tensor::DeviceKind::cuda, cuda->index};
+  }
+  /// The 16-bit type beside quantized weights.
+  [[nodiscard]] tensor::DType sixteen_bit() const {
+    return cuda != nullptr && cuda->capability() < 80 ? tensor::DType::f16 : tensor::DType::bf16;
+  }
+};
+
+void try_precision(const precision::Precision& precision, Bench& bench, Diagnosis& row) {
+  const auto type = precision.compute.value_or(bench.sixteen_bit());
   const auto& info = precision::info(*precision.weight);
-  const auto choice = ops::choose_linear({.encoding = info.id,
-                                          .activation = precision.activation,
-                                          .compute = type,
-                                          .double_quant = precision.double_quant,
-                                          .n = kRows,
-                                          .k = kCols});
-  if (choice.kernel == nullptr) {
+  const kernels::cpu::LinearProblem problem = {.encoding = info.id,
+                                               .activation = precision.activation,
+                                               .compute = type,
+                                               .double_quant = precision.double_quant,
+                                               .n = kRows,
+                                               .k = kCols};
+  const auto choice = bench.cuda == nullptr ? ops::choose_linear(problem)
+                                            : ops::choose_linear(problem, *bench.cuda);
+  if (!choice.kernel) {
     row.reason = choice.reason;
     return;
   }
@@ -74,10 +96,16 @@ void try_precision(const precision::Precision& precision, base::ThreadPool& pool
   }
   kernels::cpu::Workspace workspace;
   precision::Ledger ledger;
-  ops::Context context{pool, workspace, ledger};
-  const ops::Linear layer("doctor", weight, {}, precision, *choice.kernel, context);
-  layer.run(x.view(), y.view(), context);
+  ops::Context context{
+      .pool = bench.pool, .workspace = workspace, .ledger = ledger, .cuda = &bench.queues};
+  const ops::Linear layer("doctor", weight, {}, precision, choice.kernel, context, bench.device());
+  const tensor::Matrix x_there(type, kTokens, kCols, bench.device());
+  const tensor::Matrix y_there(type, kTokens, kRows, bench.device());
+  ops::copy(x.view(), x_there.view(), context);
+  layer.run(x_there.view(), y_there.view(), context);
+  ops::copy(y_there.view(), y.view(), context);
   row.kernel = std::string(ledger.entries().front().kernel.kernel);
+  row.path = std::string(ledger.entries().front().kernel.path);
   row.error = error_of(weight, x.view(), y.view());
   row.tolerance = allowed_error(precision, type);
   row.works = row.error <= row.tolerance;
@@ -102,13 +130,14 @@ std::vector<precision::Precision> known_precisions() {
 
 }  // namespace
 
-std::vector<Diagnosis> diagnose_cpu() {
-  base::ThreadPool pool(base::available_threads());
+namespace {
+
+std::vector<Diagnosis> diagnose(const std::string& device, Bench& bench) {
   std::vector<Diagnosis> rows;
   for (const auto& precision : known_precisions()) {
-    Diagnosis& row = rows.emplace_back(Diagnosis{.precision = precision.name, .device = "cpu"});
+    Diagnosis& row = rows.emplace_back(Diagnosis{.precision = precision.name, .device = device});
     try {
-      try_precision(precision, pool, row);
+      try_precision(precision, bench, row);
     } catch (const Error& error) {
       row.reason = error.what();
     }
@@ -116,10 +145,28 @@ std::vector<Diagnosis> diagnose_cpu() {
   return rows;
 }
 
-std::vector<Diagnosis> diagnose_cuda() {
+}  // namespace
+
+std::vector<Diagnosis> diagnose_cpu() {
+  base::ThreadPool pool(base::available_threads());
+  Bench bench{.pool = pool};
+  return diagnose("cpu", bench);
+}
+
+std::vector<Diagnosis> diagnose_cuda(int index) {
+  const std::string name = tensor::to_string({tensor::DeviceKind::cuda, index});
+  std::string reason;
+  try {
+    base::ThreadPool pool(1);
+    Bench bench{.pool = pool, .cuda = &kernels::cuda::device(index)};
+    bench.queues.open(index);
+    return diagnose(name, bench);
+  } catch (const Error& error) {
+    reason = error.what();
+  }
   std::vector<Diagnosis> rows;
   for (const auto& precision : known_precisions()) {
-    rows.push_back({.precision = precision.name, .device = "cuda", .reason = "built without CUDA"});
+    rows.push_back({.precision = precision.name, .device = name, .reason = reason});
   }
   return rows;
 }

@@ -15,6 +15,7 @@ struct Diagnosis {
   std::string device;
   bool works = false;
   std::string kernel;
+  std::string path;        ///< instruction set or family of CUDA code
   double error = 0.0;      ///< max|difference| / max|reference|
   double tolerance = 0.0;  ///< what was allowed
   std::string reason;
@@ -23,7 +24,7 @@ struct Diagnosis {
 /// Runs every precision that this build knows on a small problem on the CPU, against a reference in
 /// double over the decoded weights (int8 activations: against the rounded activations too).
 [[nodiscard]] std::vector<Diagnosis> diagnose_cpu();
-/// The same for a CUDA device: without one, every row says why.
-[[nodiscard]] std::vector<Diagnosis> diagnose_cuda();
+/// The same for a CUDA device, "cuda:N": without it, every row says why. Makes a context there.
+[[nodiscard]] std::vector<Diagnosis> diagnose_cuda(int index);
 
 }  // namespace assay::engine

@@ -60,7 +60,9 @@ std::vector<TokenId> generate(Model& model, std::span<const TokenId> prompt,
   while (true) {
     base::check_interrupted();
     const Sequence step{next, 0};
-    const TokenId token = pick(row(model.decode({&step, 1}, cache), 0), options, random);
+    const TokenId token = options.temperature > 0.0F
+                              ? pick(row(model.decode({&step, 1}, cache), 0), options, random)
+                              : model.decode_greedy({&step, 1}, cache).front();
     if (options.stop_at_eos && std::find(eos.begin(), eos.end(), token) != eos.end()) break;
     tokens.push_back(token);
     if (on_token && !on_token(token)) break;

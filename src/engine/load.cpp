@@ -45,8 +45,8 @@ class Loader {
       if (spec.matrix) {
         load_layer(spec, plan_.entries.at(layer++));
       } else {
-        weights_.vectors[spec.role] = vector(spec, spec.stored);
-        if (!spec.bias.empty()) weights_.vectors[spec.role + ".bias"] = vector(spec, spec.bias);
+        keep_vector(spec, spec.role, spec.stored);
+        if (!spec.bias.empty()) keep_vector(spec, spec.role + ".bias", spec.bias);
       }
       release_pages(source_.tensors().find(spec.stored)->bytes);
       done_ += stored_bytes(spec);
@@ -112,18 +112,30 @@ class Loader {
     });
   }
 
-  const kernels::cpu::LinearKernel& kernel_of(const PlanEntry& entry) const {
-    const ops::LinearChoice choice = ops::choose_linear(problem_of(entry.layer, entry.precision));
-    if (choice.kernel == nullptr) {
-      fail(ErrorCode::unsupported, "{}: {}", entry.layer.name, choice.reason);
-    }
+  /// Beside the layers of its block; what comes before and behind the blocks, with the first and
+  /// the last one.
+  void keep_vector(const WeightSpec& spec, const std::string& role, const std::string& tensor) {
+    std::int64_t block = spec.role.starts_with("embeddings") ? -1 : source_.config().blocks;
+    constexpr std::string_view kBlocks = "blocks.";
+    if (spec.role.starts_with(kBlocks)) block = std::stoll(spec.role.substr(kBlocks.size()));
+    weights_.vectors[role] =
+        ops::Vector(vector(spec, tensor), plan_.device_of_block(block), context_);
+  }
+
+  ops::LinearKernel kernel_of(const PlanEntry& entry) const {
+    const auto problem = problem_of(entry.layer, entry.precision);
+    const ops::LinearChoice choice =
+        entry.device.kind == tensor::DeviceKind::cpu
+            ? ops::choose_linear(problem)
+            : ops::choose_linear(problem, kernels::cuda::device(entry.device.index));
+    if (!choice.kernel) fail(ErrorCode::unsupported, "{}: {}", entry.layer.name, choice.reason);
     const auto& promised =
-        entry.layer.lookup ? choice.kernel->lookup_identity : choice.kernel->identity;
+        entry.layer.lookup ? choice.kernel.lookup_identity() : choice.kernel.identity();
     if (promised != entry.kernel) {
       fail(ErrorCode::internal, "{}: the plan has kernel {}, now {} would run; plan again",
            entry.layer.name, entry.kernel.kernel, promised.kernel);
     }
-    return *choice.kernel;
+    return choice.kernel;
   }
 
   const PlanEntry* entry_named(const std::string& name) const {
@@ -134,16 +146,16 @@ class Loader {
   }
 
   /// The loaded layer whose packed weight this one can use as well, or nullptr.
-  const ops::Linear* shared_with(const PlanEntry& entry,
-                                 const kernels::cpu::LinearKernel& kernel) const {
+  const ops::Linear* shared_with(const PlanEntry& entry, const ops::LinearKernel& kernel) const {
     if (entry.layer.tied_to.empty()) return nullptr;
     const PlanEntry* other = entry_named(entry.layer.tied_to);
-    if (other == nullptr || kernel_of(*other).pack != kernel.pack ||
+    if (other == nullptr || other->device != entry.device ||
+        !kernel_of(*other).shares_packing(kernel) ||
         other->precision.double_quant != entry.precision.double_quant) {
       return nullptr;
     }
     for (const auto& [role, layer] : weights_.matrices) {
-      if (layer.name() == entry.layer.tied_to && layer.encoding() == kernel.identity.encoding) {
+      if (layer.name() == entry.layer.tied_to && layer.encoding() == kernel.identity().encoding) {
         return &layer;
       }
     }
@@ -151,7 +163,7 @@ class Loader {
   }
 
   void load_layer(const WeightSpec& spec, const PlanEntry& entry) {
-    const kernels::cpu::LinearKernel& kernel = kernel_of(entry);
+    const ops::LinearKernel kernel = kernel_of(entry);
     if (const ops::Linear* other = shared_with(entry, kernel)) {
       keep(spec.role, entry,
            ops::Linear(entry.layer.name, *other, entry.precision, kernel, context_));
@@ -164,25 +176,53 @@ class Loader {
     }
   }
 
-  void load_matrix(const WeightSpec& spec, const PlanEntry& entry,
-                   const kernels::cpu::LinearKernel& kernel, const std::string& role,
-                   std::int64_t expert) {
+  void load_matrix(const WeightSpec& spec, const PlanEntry& entry, const ops::LinearKernel& kernel,
+                   const std::string& role, std::int64_t expert) {
     std::vector<float> bias;
     if (!spec.bias.empty()) bias = vector(spec, spec.bias, expert);
     named(spec.stored, [&] {
       const auto problem = problem_of(entry.layer, entry.precision);
-      EncodedTensor weight =
-          encode_weight(stored(spec, spec.stored, expert), problem.encoding, context_.pool);
+      const EncodedTensor from = stored(spec, spec.stored, expert);
+      if (encodes_on_device(entry, from, problem)) {
+        keep(role, entry,
+             ops::Linear(entry.layer.name, encoded_on_device(entry, from, problem, kernel),
+                         std::move(bias), entry.precision, *kernel.cuda(), context_));
+        return;
+      }
+      EncodedTensor weight = encode_weight(from, problem.encoding, context_.pool);
       if (problem.double_quant) precision::quantize_scales(weight);
       keep(role, entry,
-           ops::Linear(entry.layer.name, weight, std::move(bias), entry.precision, kernel,
-                       context_));
+           ops::Linear(entry.layer.name, weight, std::move(bias), entry.precision, kernel, context_,
+                       entry.device));
     });
   }
 
   void keep(const std::string& role, const PlanEntry& entry, ops::Linear layer) {
-    if (entry.outliers) layer.fix_outliers(*entry.outliers);
+    if (entry.outliers) layer.fix_outliers(*entry.outliers, context_);
     weights_.matrices.emplace(role, std::move(layer));
+  }
+
+  /// A floating weight goes to the device as it is, and is quantized there.
+  static bool encodes_on_device(const PlanEntry& entry, const EncodedTensor& from,
+                                const kernels::cpu::LinearProblem& problem) {
+    return entry.device.kind == tensor::DeviceKind::cuda && from.encoding != problem.encoding &&
+           !precision::info(from.encoding).quantized &&
+           kernels::cuda::can_encode_on_device(problem.encoding, problem.double_quant);
+  }
+
+  kernels::cuda::PackedWeight encoded_on_device(const PlanEntry& entry, const EncodedTensor& from,
+                                                const kernels::cpu::LinearProblem& problem,
+                                                const ops::LinearKernel& kernel) {
+    const tensor::DType type = from.encoding == precision::Encoding::f32   ? tensor::DType::f32
+                               : from.encoding == precision::Encoding::f16 ? tensor::DType::f16
+                                                                           : tensor::DType::bf16;
+    kernels::cuda::Stream& stream = context_.queue(entry.device).stream;
+    const tensor::Matrix there(type, from.rows, from.cols, entry.device);
+    stream.copy_to_device(there.view().data, from.codes.bytes.data(), from.codes.bytes.size());
+    kernels::cuda::PackedWeight packed = kernels::cuda::encode_on_device(
+        there.view(), problem.encoding, problem.double_quant, *kernel.cuda(), stream);
+    stream.synchronize();  // `there` ends here
+    return packed;
   }
 
   const ModelSource& source_;

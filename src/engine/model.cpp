@@ -21,14 +21,34 @@ int checked_threads(int wanted) {
   return wanted == 0 ? base::available_threads() : wanted;
 }
 
+/// Opens the devices of the plan before anything is put there.
+ops::CudaQueues opened(const precision::Plan& plan) {
+  ops::CudaQueues queues;
+  for (const tensor::Device& device : plan.devices()) {
+    if (device.kind == tensor::DeviceKind::cuda) queues.open(device.index);
+  }
+  for (const tensor::Device& device : plan.blocks) {
+    if (device.kind == tensor::DeviceKind::cuda) queues.open(device.index);
+  }
+  for (const auto& queue : queues.all()) queue->reserve(std::ssize(plan.entries));
+  return queues;
+}
+
 }  // namespace
 
 Model::State::State(const ModelSource& source, const precision::Plan& plan,
                     precision::Ledger& ledger, const LoadOptions& options)
     : pool(checked_threads(options.threads)),
-      context{.pool = pool, .workspace = workspace, .ledger = ledger},
+      queues(opened(plan)),
+      context{.pool = pool,
+              .workspace = workspace,
+              .ledger = ledger,
+              .cuda = &queues,
+              .fixed_tiles = options.deterministic},
       transformer(source.config(), load_weights(source, plan, context, options.progress),
-                  plan.activations) {}
+                  plan.activations, plan.blocks, context) {
+  transformer.use_graphs(options.graphs);
+}
 
 Model::Model(std::shared_ptr<const ModelSource> source, precision::Plan plan,
              const LoadOptions& options)
@@ -59,7 +79,7 @@ Json Model::weight_bytes() const {
     if (!seen.insert(layer.storage()).second) continue;
     add(display_name(layer.encoding()), layer.bytes());
   }
-  for (const auto& [role, vector] : weights.vectors) add("fp32", std::ssize(vector) * 4);
+  for (const auto& [role, vector] : weights.vectors) add("fp32", vector.size() * 4);
   return bytes;
 }
 
@@ -76,18 +96,21 @@ models::KvCache Model::make_cache(int slots, std::int64_t capacity) const {
   if (slots < 1 || capacity < 1) {
     fail(ErrorCode::usage, "a cache of {} slots of {} positions", slots, capacity);
   }
-  return {config(), plan_.kv, slots, capacity};
+  return {config(), plan_.kv, slots, capacity, plan_.blocks};
 }
 
 MatrixView Model::decode(models::Batch batch, models::KvCache& cache) {
-  const MatrixView hidden = state_->transformer.forward(batch, &cache, state_->context);
-  state_->rows.clear();
-  std::int32_t end = 0;
-  for (const Sequence& s : batch) {
-    end += static_cast<std::int32_t>(s.tokens.size());
-    state_->rows.push_back(end - 1);
-  }
-  return state_->transformer.logits(hidden, state_->rows, state_->context);
+  State& s = *state_;
+  return s.transformer.on_host(s.transformer.decode(batch, cache, s.context), s.context);
+}
+
+void Model::step(models::Batch batch, models::KvCache& cache) {
+  (void)state_->transformer.decode(batch, cache, state_->context);
+}
+
+std::span<const TokenId> Model::decode_greedy(models::Batch batch, models::KvCache& cache) {
+  step(batch, cache);
+  return state_->transformer.likeliest();
 }
 
 void Model::score(const Sequence& sequence, models::KvCache& cache,
@@ -99,7 +122,8 @@ void Model::score(const Sequence& sequence, models::KvCache& cache,
     base::check_interrupted();
     state_->rows.resize(static_cast<std::size_t>(std::min(kChunk, hidden.rows - begin)));
     std::iota(state_->rows.begin(), state_->rows.end(), static_cast<std::int32_t>(begin));
-    const MatrixView logits = state_->transformer.logits(hidden, state_->rows, state_->context);
+    const MatrixView logits = state_->transformer.on_host(
+        state_->transformer.logits(hidden, state_->rows, state_->context), state_->context);
     for (std::int64_t r = 0; r < logits.rows; ++r) {
       each(start + begin + r, {logits.row<float>(r), static_cast<std::size_t>(logits.cols)});
     }
@@ -107,20 +131,26 @@ void Model::score(const Sequence& sequence, models::KvCache& cache,
 }
 
 MatrixView Model::encode(models::Batch batch) {
-  return state_->transformer.forward(batch, nullptr, state_->context);
+  return state_->transformer.encode(batch, models::EncoderOutput::hidden, state_->context);
 }
 
 MatrixView Model::classify(models::Batch batch) {
-  return state_->transformer.classify(encode(batch), batch, state_->context);
+  return state_->transformer.encode(batch, models::EncoderOutput::classes, state_->context);
 }
 
 MatrixView Model::embed(models::Batch batch, bool normalize) {
-  return state_->transformer.embed(encode(batch), batch, normalize);
+  const auto output =
+      normalize ? models::EncoderOutput::normalized_embedding : models::EncoderOutput::embedding;
+  return state_->transformer.encode(batch, output, state_->context);
 }
 
 void Model::observe(ops::LinearObserver observer) {
   state_->context.observer = std::move(observer);
 }
+
+void Model::set_fixed_tiles(bool fixed) { state_->context.fixed_tiles = fixed; }
+
+models::Transformer::GraphCounts Model::graphs() const { return state_->transformer.graphs(); }
 
 models::Weights& Model::weights_for_test() { return state_->transformer.weights(); }
 

@@ -17,6 +17,9 @@ using models::TokenId;
 
 struct LoadOptions {
   int threads = 0;  ///< 0: base::available_threads()
+  /// CUDA: results do not depend on how many rows a call has, and are the same bits every time.
+  bool deterministic = false;
+  bool graphs = true;  ///< CUDA: repeated steps become graphs
   base::ProgressSink progress;
 };
 
@@ -52,8 +55,14 @@ class Model {
   [[nodiscard]] models::KvCache make_cache(int slots, std::int64_t capacity) const;
 
   /// Decoder: appends every sequence to its slot; f32 logits [sequences, vocabulary] of the last
-  /// token of each. Valid until the next call.
+  /// token of each, on the host. Valid until the next call.
   [[nodiscard]] tensor::MatrixView decode(models::Batch batch, models::KvCache& cache);
+
+  /// The same without bringing the logits to the host: what a step of generation costs.
+  void step(models::Batch batch, models::KvCache& cache);
+  /// A step, and the likeliest token behind each sequence, the first of equals: all that is read
+  /// back from a device. Valid until the next call.
+  [[nodiscard]] std::span<const TokenId> decode_greedy(models::Batch batch, models::KvCache& cache);
 
   /// Decoder: appends one sequence and calls `each(position, logits)` for every appended position
   /// in order (the first is the slot's length before the call), computing the head in chunks, so
@@ -70,13 +79,17 @@ class Model {
   void copy_prefix(models::KvCache& cache, int from, int to, std::int64_t length);
 
   /// Encoder: hidden states [total tokens, hidden]; class logits [sequences, labels]; embeddings
-  /// [sequences, hidden]. Valid until the next call.
+  /// [sequences, hidden]. On the host; valid until the next call.
   [[nodiscard]] tensor::MatrixView encode(models::Batch batch);
   [[nodiscard]] tensor::MatrixView classify(models::Batch batch);
   [[nodiscard]] tensor::MatrixView embed(models::Batch batch, bool normalize = true);
 
   /// From now on `observer` sees what enters every linear layer; an empty one ends that.
   void observe(ops::LinearObserver observer);
+  /// CUDA: from now on as LoadOptions::deterministic, which scoring wants.
+  void set_fixed_tiles(bool fixed);
+  /// CUDA graphs that are kept, and launches of them.
+  [[nodiscard]] models::Transformer::GraphCounts graphs() const;
 
   /// For the test that a kernel swapped under an unchanged plan is seen.
   [[nodiscard]] models::Weights& weights_for_test();

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/model_state.h"
+#include "ops/scores.h"
 
 namespace assay::engine {
 
@@ -13,32 +14,31 @@ std::vector<TokenScore> Model::score_tokens(models::Batch batch, models::KvCache
   constexpr std::size_t kChunk = 64;  // rows of logits held at a time
   const MatrixView hidden = state_->transformer.forward(batch, &cache, state_->context);
   std::vector<TokenScore> scores(wanted.size());
-  std::vector<std::size_t> first;  // of the wanted ones, by row of the chunk
+  std::vector<std::int32_t> chunk_rows;  // of the wanted ones, counted from the chunk's first
+  std::vector<std::int32_t> tokens;
+  ops::Scores found;
   for (std::size_t begin = 0; begin < wanted.size();) {
     base::check_interrupted();
     auto& rows = state_->rows;
     rows.clear();
-    first.clear();
+    chunk_rows.clear();
+    tokens.clear();
     std::size_t end = begin;
     for (; end < wanted.size(); ++end) {
-      if (!rows.empty() && rows.back() == wanted[end].row) continue;
-      if (rows.size() == kChunk) break;
-      rows.push_back(wanted[end].row);
-      first.push_back(end);
-    }
-    first.push_back(end);
-    const MatrixView logits = state_->transformer.logits(hidden, rows, state_->context);
-    state_->pool.parallel_for(logits.rows, [&](int, std::int64_t from, std::int64_t to) {
-      for (std::int64_t r = from; r < to; ++r) {
-        const std::span row(logits.row<float>(r), static_cast<std::size_t>(logits.cols));
-        const double total = kernels::cpu::log_sum_exp(row);
-        const std::int64_t best = kernels::cpu::argmax(row);
-        for (std::size_t i = first[r]; i < first[r + 1]; ++i) {
-          const double logit = row[static_cast<std::size_t>(wanted[i].token)];
-          scores[i] = {logit - total, best == wanted[i].token};
-        }
+      if (rows.empty() || rows.back() != wanted[end].row) {
+        if (rows.size() == kChunk) break;
+        rows.push_back(wanted[end].row);
       }
-    });
+      chunk_rows.push_back(static_cast<std::int32_t>(rows.size()) - 1);
+      tokens.push_back(wanted[end].token);
+    }
+    const MatrixView logits = state_->transformer.logits(hidden, rows, state_->context);
+    ops::score(logits, chunk_rows, tokens, found, state_->context);
+    for (std::size_t i = begin; i < end; ++i) {
+      const auto row = static_cast<std::size_t>(chunk_rows[i - begin]);
+      scores[i] = {double{found.values[i - begin]} - found.log_sum_exp[row],
+                   found.argmax[row] == wanted[i].token};
+    }
     begin = end;
   }
   const bool finite = std::ranges::all_of(
@@ -53,8 +53,18 @@ void Model::copy_prefix(models::KvCache& cache, int from, int to, std::int64_t l
     fail(ErrorCode::internal, "{} positions of slot {}, which has {}", length, from,
          cache.length(from));
   }
+  // What is on a device is queued from here; the copies on the host are work for the pool.
+  for (std::int64_t block = 0; block < config().blocks; ++block) {
+    if (!ops::on_cuda(cache.keys(block, from))) continue;
+    const auto copy = [&](const MatrixView& source, const MatrixView& target) {
+      ops::copy(source.slice(0, length), target.slice(0, length), state_->context);
+    };
+    copy(cache.keys(block, from), cache.keys(block, to));
+    copy(cache.values(block, from), cache.values(block, to));
+  }
   state_->pool.parallel_for(config().blocks, [&](int, std::int64_t begin, std::int64_t end) {
     for (std::int64_t block = begin; block < end; ++block) {
+      if (ops::on_cuda(cache.keys(block, from))) continue;
       const auto copy = [&](const MatrixView& source, const MatrixView& target) {
         for (std::int64_t r = 0; r < length; ++r) {
           std::memcpy(target.row_bytes(r), source.row_bytes(r),

@@ -1,12 +1,29 @@
+#include <atomic>
+
 #include "models/transformer.h"
 
 namespace assay::models {
+namespace {
 
-KvCache::KvCache(const ModelConfig& config, tensor::DType type, int slots, std::int64_t capacity)
-    : storage_(type, config.blocks * slots * 2 * capacity, config.kv_heads * config.head_dim),
-      lengths_(static_cast<std::size_t>(slots), 0),
+std::uint64_t next_id() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
+}  // namespace
+
+KvCache::KvCache(const ModelConfig& config, tensor::DType type, int slots, std::int64_t capacity,
+                 std::span<const tensor::Device> devices)
+    : lengths_(static_cast<std::size_t>(slots), 0),
       capacity_(capacity),
-      slots_(slots) {}
+      slots_(slots),
+      id_(next_id()) {
+  for (std::int64_t block = 0; block < config.blocks; ++block) {
+    const tensor::Device device =
+        devices.empty() ? tensor::Device{} : devices[static_cast<std::size_t>(block)];
+    blocks_.emplace_back(type, slots * 2 * capacity, config.kv_heads * config.head_dim, device);
+  }
+}
 
 void KvCache::truncate(int slot, std::int64_t length) {
   if (length < 0 || length > lengths_.at(slot)) {
@@ -16,11 +33,27 @@ void KvCache::truncate(int slot, std::int64_t length) {
 }
 
 tensor::MatrixView KvCache::keys(std::int64_t block, int slot) const {
-  return storage_.view().slice((block * slots_ + slot) * 2 * capacity_, capacity_);
+  return blocks_[static_cast<std::size_t>(block)].view().slice(slot * 2 * capacity_, capacity_);
 }
 
 tensor::MatrixView KvCache::values(std::int64_t block, int slot) const {
-  return storage_.view().slice(((block * slots_ + slot) * 2 + 1) * capacity_, capacity_);
+  return blocks_[static_cast<std::size_t>(block)].view().slice((slot * 2 + 1) * capacity_,
+                                                               capacity_);
+}
+
+ops::CacheView KvCache::view(std::int64_t block) const {
+  const tensor::MatrixView all = blocks_[static_cast<std::size_t>(block)].view();
+  return {.keys = all.data,
+          .values = all.row_bytes(capacity_),
+          .type = all.type,
+          .slot_stride = 2 * capacity_ * all.stride,
+          .row_stride = all.stride};
+}
+
+std::int64_t KvCache::bytes() const {
+  std::int64_t total = 0;
+  for (const tensor::Matrix& block : blocks_) total += static_cast<std::int64_t>(block.bytes());
+  return total;
 }
 
 }  // namespace assay::models

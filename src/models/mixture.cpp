@@ -37,10 +37,11 @@ void choose(std::span<const float> scores, std::int64_t used, std::int32_t row,
 }  // namespace
 
 void Transformer::Impl::route(const Block& block, MatrixView x, ops::Context& context) {
-  const MatrixView scores = routed.get(activations, x.rows, config.experts.count);
+  if (ops::on_cuda(x)) fail(ErrorCode::unsupported, "a mixture of experts on a CUDA device");
+  Arena& here = arena(x.device);
+  const MatrixView scores = here.get(here.routed, activations, x.rows, config.experts.count);
   linear(*block.router, x, scores, context);
-  note_overflow(scores);
-  if (locating) demand_finite(scores, block.router->name());
+  note_overflow(scores, context);
   shares.resize(static_cast<std::size_t>(config.experts.count));
   for (Share& share : shares) {
     share.rows.clear();
@@ -56,7 +57,8 @@ void Transformer::Impl::route(const Block& block, MatrixView x, ops::Context& co
 MatrixView Transformer::Impl::mixture(const Block& block, MatrixView x, ops::Context& context) {
   route(block, x, context);
   // Results are summed in f32, experts in ascending order, and rounded once.
-  const MatrixView sums = mixed.get(tensor::DType::f32, x.rows, config.hidden);
+  Arena& here = arena(x.device);
+  const MatrixView sums = here.get(here.mixed, tensor::DType::f32, x.rows, config.hidden);
   for (std::int64_t r = 0; r < sums.rows; ++r) {
     std::memset(sums.row_bytes(r), 0, static_cast<std::size_t>(sums.cols) * sizeof(float));
   }
@@ -65,19 +67,19 @@ MatrixView Transformer::Impl::mixture(const Block& block, MatrixView x, ops::Con
     const auto rows = std::ssize(share.rows);
     if (rows == 0) continue;
     const Expert& expert = block.experts[e];
-    const MatrixView input = chosen.get(activations, rows, config.hidden);
-    ops::gather_rows(x, share.rows, input);
-    const MatrixView inner = gate.get(activations, rows, config.intermediate);
-    const MatrixView wide = up.get(activations, rows, config.intermediate);
+    const MatrixView input = here.get(here.chosen, activations, rows, config.hidden);
+    ops::gather_rows(x, share.rows, input, context);
+    const MatrixView inner = here.get(here.gate, activations, rows, config.intermediate);
+    const MatrixView wide = here.get(here.up, activations, rows, config.intermediate);
     linear_all({expert.gate, expert.up}, input, {inner, wide}, context);
-    note_overflow(inner);
-    note_overflow(wide);
-    ops::clamped_swiglu(config.experts.alpha, config.experts.limit, inner, wide, context.pool);
-    const MatrixView result = expert_result.get(activations, rows, config.hidden);
+    note_overflow(inner, context);
+    note_overflow(wide, context);
+    ops::clamped_swiglu(config.experts.alpha, config.experts.limit, inner, wide, context);
+    const MatrixView result = here.get(here.expert_result, activations, rows, config.hidden);
     linear(*expert.down, inner, result, context);
-    ops::add_scaled_rows(result, share.rows, share.weights, sums, context.pool);
+    ops::add_scaled_rows(result, share.rows, share.weights, sums, context);
   }
-  const MatrixView result = projected.get(activations, x.rows, config.hidden);
+  const MatrixView result = here.get(here.projected, activations, x.rows, config.hidden);
   for (std::int64_t r = 0; r < x.rows; ++r) {
     tensor::store_row(result, r, {sums.row<float>(r), static_cast<std::size_t>(sums.cols)});
   }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "models/config_rope.h"
 #include "models/transformer_impl.h"
 
@@ -12,20 +14,51 @@ std::vector<float> frequencies_of(const Rope& rope, std::int64_t width) {
 
 }  // namespace
 
-Transformer::Impl::Impl(ModelConfig c, Weights w, tensor::DType a)
-    : config(std::move(c)), weights(std::move(w)), activations(a) {
+Transformer::Impl::Impl(ModelConfig c, Weights w, tensor::DType a, std::vector<tensor::Device> d,
+                        ops::Context& context)
+    : config(std::move(c)), weights(std::move(w)), activations(a), devices(std::move(d)) {
+  if (devices.empty()) devices.resize(static_cast<std::size_t>(config.blocks));
   resolve();
-  row.resize(static_cast<std::size_t>(std::max(config.hidden, config.kv_heads * config.head_dim)));
-  sums.resize(static_cast<std::size_t>(config.hidden));
   // The references hold the factor in the activation type.
   config.embedding_scale = tensor::dispatch_float(activations, [&](auto tag) {
     return tensor::rounded<typename decltype(tag)::type>(config.embedding_scale);
   });
-  if (config.position != PositionKind::rope) return;
-  inverse_frequencies = frequencies_of(config.rope, config.rotary_width);
-  if (config.local_rope) {
-    local_frequencies = frequencies_of(*config.local_rope, config.rotary_width);
+  make_arenas(context);
+}
+
+void Transformer::Impl::make_arenas(ops::Context& context) {
+  const auto open = [&](tensor::Device device) {
+    for (const auto& there : arenas) {
+      if (there->device == device) return;
+    }
+    Arena& made = *arenas.emplace_back(std::make_unique<Arena>(device));
+    if (config.position != PositionKind::rope) return;
+    made.inverse_frequencies =
+        ops::Vector(frequencies_of(config.rope, config.rotary_width), device, context);
+    if (!config.local_rope) return;
+    made.local_frequencies =
+        ops::Vector(frequencies_of(*config.local_rope, config.rotary_width), device, context);
+  };
+  for (const tensor::Device device : devices) open(device);
+  for (const auto& [role, layer] : weights.matrices) open(layer.device());
+  on_one_device = arenas.size() == 1 && arenas.front()->device.kind == tensor::DeviceKind::cuda;
+  const bool any_cuda = std::ranges::any_of(
+      arenas, [](const auto& there) { return there->device.kind == tensor::DeviceKind::cuda; });
+  eager = std::make_unique<Step>(any_cuda);
+  current = eager.get();
+}
+
+Arena& Transformer::Impl::arena(tensor::Device device) const {
+  for (const auto& there : arenas) {
+    if (there->device == device) return *there;
   }
+  fail(ErrorCode::internal, "nothing of the model is on {}", tensor::to_string(device));
+}
+
+std::int64_t Transformer::Impl::growths() const {
+  std::int64_t total = 0;
+  for (const auto& there : arenas) total += there->growths;
+  return total;
 }
 
 void Transformer::Impl::resolve() {
@@ -80,7 +113,7 @@ const ops::Linear& Transformer::Impl::matrix(const std::string& role) const {
 
 std::span<const float> Transformer::Impl::vector_if_any(const std::string& role) const {
   const auto it = weights.vectors.find(role);
-  return it == weights.vectors.end() ? std::span<const float>() : it->second;
+  return it == weights.vectors.end() ? std::span<const float>() : it->second.view();
 }
 
 Norm Transformer::Impl::norm_if_any(const std::string& role) const {
@@ -93,8 +126,8 @@ Norm Transformer::Impl::norm(const std::string& role) const {
     fail(ErrorCode::internal, "no weight was loaded for {}", role);
   }
   const auto bias = weights.vectors.find(role + ".bias");
-  Norm result{.weight = weight->second, .bias = {}};
-  if (bias != weights.vectors.end()) result.bias = bias->second;
+  Norm result{.weight = weight->second.view(), .bias = {}};
+  if (bias != weights.vectors.end()) result.bias = bias->second.view();
   return result;
 }
 

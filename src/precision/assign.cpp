@@ -224,7 +224,7 @@ class Resolver {
   /// A table that follows a tied head in int8 has no activations to quantize.
   void follow_as_lookup(std::size_t i, Precision& precision) const {
     const bool follows = model_[i].lookup && owner_[i] >= 0 && !matched_itself(i);
-    if (!follows || precision.activation == Activation::native) return;
+    if (!follows || !precision.quantized || precision.activation == Activation::native) return;
     precision.name += "-weight-only";
     precision.activation = Activation::native;
     precision.threshold = 0.0F;

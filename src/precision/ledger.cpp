@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "precision/plan.h"
 
@@ -75,6 +76,10 @@ void Ledger::record(int layer, const KernelIdentity& kernel, std::int64_t rows,
   if (layer < 0 || index >= layers_.size()) {
     fail(ErrorCode::internal, "a kernel ran for a layer that the ledger does not know");
   }
+  if (captured_) {
+    captured_->push_back({layer, kernel, rows});
+    return;
+  }
   const std::string& name = layers_[index];
   Entry* entry = nullptr;
   if (first_[index] >= 0) {
@@ -94,6 +99,37 @@ void Ledger::record(int layer, const KernelIdentity& kernel, std::int64_t rows,
   entry->rows_min = std::min(entry->rows_min, rows);
   entry->rows_max = std::max(entry->rows_max, rows);
   entry->outlier_columns += outlier_columns;
+}
+
+void Ledger::add_outlier_columns(int layer, std::int64_t columns) {
+  const auto index = static_cast<std::size_t>(layer);
+  if (layer < 0 || index >= layers_.size() || first_[index] < 0) {
+    fail(ErrorCode::internal, "outlier columns of a layer that never ran");
+  }
+  for (auto i = static_cast<std::size_t>(first_[index]); i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
+    if (entry.layer != layers_[index] || entry.kernel.activation != Activation::int8_dynamic)
+      continue;
+    entry.outlier_columns += columns;
+    return;
+  }
+  fail(ErrorCode::internal, "{}: outlier columns without a kernel that looks for them",
+       layers_[index]);
+}
+
+void Ledger::begin_capture() {
+  if (captured_) fail(ErrorCode::internal, "a graph is captured while another one is");
+  captured_.emplace();
+}
+
+std::vector<Ledger::Call> Ledger::end_capture() {
+  std::vector<Call> calls = std::move(captured_).value();
+  captured_.reset();
+  return calls;
+}
+
+void Ledger::replay(const std::vector<Call>& calls) {
+  for (const Call& call : calls) record(call.layer, call.kernel, call.rows);
 }
 
 void Ledger::clear() {

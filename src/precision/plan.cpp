@@ -21,6 +21,9 @@ Json entry_json(const PlanEntry& entry) {
   if (entry.layer.lookup) json["lookup"] = true;
   if (entry.fallback) json["fallback"] = true;
   if (entry.outliers) json["outlier_columns"] = *entry.outliers;
+  if (entry.device.kind != tensor::DeviceKind::cpu) {
+    json["device"] = tensor::to_string(entry.device);
+  }
   if (entry.reason.empty()) {
     json["kernel"] = to_json(entry.kernel);
   } else {
@@ -32,14 +35,35 @@ Json entry_json(const PlanEntry& entry) {
 }  // namespace
 
 Json to_json(const KernelIdentity& identity) {
-  return {
-      {"kernel", std::string(identity.kernel)},
-      {"encoding", std::string(name_of(identity.encoding))},
-      {"activation", identity.activation == Activation::int8_dynamic ? "int8_dynamic" : "native"},
-      {"compute", std::string(tensor::name_of(identity.compute))},
-      {"accumulate", std::string(identity.accumulate)},
-      {"path", std::string(identity.path)},
-      {"device", identity.device == tensor::DeviceKind::cpu ? "cpu" : "cuda"}};
+  return {{"kernel", std::string(identity.kernel)},
+          {"encoding", std::string(name_of(identity.encoding))},
+          {"activation", std::string(name_of(identity.activation))},
+          {"compute", std::string(tensor::name_of(identity.compute))},
+          {"accumulate", std::string(identity.accumulate)},
+          {"path", std::string(identity.path)},
+          {"device", identity.device == tensor::DeviceKind::cpu ? "cpu" : "cuda"}};
+}
+
+std::vector<tensor::Device> Plan::devices() const {
+  std::vector<tensor::Device> all;
+  for (const PlanEntry& entry : entries) {
+    if (std::find(all.begin(), all.end(), entry.device) == all.end()) all.push_back(entry.device);
+  }
+  return all;
+}
+
+std::string Plan::device_names() const {
+  std::string names;
+  for (const tensor::Device& used : devices()) {
+    names += (names.empty() ? "" : "+") + tensor::to_string(used);
+  }
+  return names.empty() ? tensor::to_string(device) : names;
+}
+
+tensor::Device Plan::device_of_block(std::int64_t index) const {
+  if (blocks.empty()) return device;
+  const auto last = std::ssize(blocks) - 1;
+  return blocks[static_cast<std::size_t>(std::clamp<std::int64_t>(index, 0, last))];
 }
 
 bool Plan::supported() const {
@@ -77,7 +101,7 @@ Json Plan::to_json() const {
                {"recipe_canonical", recipe_canonical},
                {"source", source},
                {"source_quantized", source_quantized},
-               {"device", tensor::to_string(device)},
+               {"device", device_names()},
                {"activations", std::string(tensor::name_of(activations))},
                {"kv", std::string(tensor::name_of(kv))},
                {"notices", notices},

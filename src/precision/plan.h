@@ -31,6 +31,7 @@ struct PlanEntry {
   bool fallback = false;  ///< not on the device asked for (--on-unsupported fallback)
   /// Columns of `outliers: calibrated`, ascending; none: those of each call.
   std::optional<std::vector<std::int32_t>> outliers = std::nullopt;
+  tensor::Device device;  ///< that holds the weight and runs the kernel
 };
 
 /// A recipe resolved against one model and one device.
@@ -39,13 +40,22 @@ struct Plan {
   Json recipe_canonical;
   std::string source;  ///< dominant stored encoding of the file: "q4_1", "fp32"
   bool source_quantized = false;
-  tensor::Device device;
+  tensor::Device device;  ///< the one asked for; of `auto` the first that is used
+  /// Device of every transformer block; what comes before is on the first one's, what comes behind
+  /// on the last one's. Empty: all on `device`.
+  std::vector<tensor::Device> blocks;
   tensor::DType activations = tensor::DType::f32;
   tensor::DType kv = tensor::DType::f32;
   Json calibration;  ///< CalibrationTable::summary(); null where nothing is calibrated
   std::vector<PlanEntry> entries;
   std::vector<std::string> notices;
 
+  /// Devices that hold weights, in order of the layers.
+  [[nodiscard]] std::vector<tensor::Device> devices() const;
+  /// "cuda:0", "cuda:0+cuda:1+cpu".
+  [[nodiscard]] std::string device_names() const;
+  /// Of block `index`; -1: of what comes before the blocks, `blocks`: of what comes behind.
+  [[nodiscard]] tensor::Device device_of_block(std::int64_t index) const;
   [[nodiscard]] bool supported() const;
   /// Some layer asks for calibration and has not got it: such a plan is for looking at.
   [[nodiscard]] bool awaits_calibration() const;
@@ -67,11 +77,29 @@ class Ledger {
     std::int64_t rows_max = 0;
     std::int64_t outlier_columns = 0;  ///< summed over calls
   };
+  /// One launch, as a CUDA graph holds it.
+  struct Call {
+    int layer = 0;
+    KernelIdentity kernel;
+    std::int64_t rows = 0;
+  };
 
   [[nodiscard]] int add_layer(const std::string& name);
   void record(int layer, const KernelIdentity& kernel, std::int64_t rows,
               std::int64_t outlier_columns = 0);
+  /// Outlier columns of a layer's last recorded kernel that became known later.
+  void add_outlier_columns(int layer, std::int64_t columns);
+
+  /// What is recorded between the two is kept for replay() and did not happen yet: the launchers of
+  /// a graph that is being captured. cancel_capture() forgets it.
+  void begin_capture();
+  [[nodiscard]] std::vector<Call> end_capture();
+  void cancel_capture() noexcept { captured_.reset(); }
+  /// One launch of a graph that holds the calls.
+  void replay(const std::vector<Call>& calls);
+
   [[nodiscard]] const std::vector<Entry>& entries() const { return entries_; }
+  [[nodiscard]] std::int64_t layers() const { return std::ssize(layers_); }
   void clear();  ///< forgets calls, keeps layers
   [[nodiscard]] Json to_json() const;
 
@@ -79,6 +107,7 @@ class Ledger {
   std::vector<std::string> layers_;
   std::vector<Entry> entries_;
   std::vector<int> first_;  ///< entry of a layer, -1 before its first call
+  std::optional<std::vector<Call>> captured_;
 };
 
 /// Empty when every planned layer ran, by the planned kernel and no other; else the first

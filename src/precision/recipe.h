@@ -18,9 +18,13 @@ enum class LayerClass : std::uint8_t { attention, mlp, embeddings, head, other }
 
 /// What happens to the activations that enter a product.
 enum class Activation : std::uint8_t {
-  native,       ///< used in the compute type
-  int8_dynamic  ///< absmax per row at run time, outlier columns apart when threshold > 0
+  native,        ///< used in the compute type
+  int8_dynamic,  ///< absmax per row at run time, outlier columns apart when threshold > 0
+  int8_static,   ///< int8 with a calibrated scale of the layer
+  fp8_dynamic,   ///< E4M3, absmax / 448 per row at run time
+  tf32           ///< f32 of which the product uses 10 bits of mantissa; the weight's as well
 };
+[[nodiscard]] std::string_view name_of(Activation a) noexcept;  ///< "int8_dynamic"
 
 /// What one linear layer does.
 struct Precision {
@@ -31,7 +35,7 @@ struct Precision {
   std::optional<tensor::DType> compute;  ///< none: the recipe's 16-bit type (fp32 for fp32)
   float threshold = 0.0F;                ///< outlier threshold of LLM.int8(); 0 = none
   bool calibrated_outliers = false;      ///< outlier columns fixed by calibration, not by the call
-  bool quantized = false;                ///< anything but fp32, fp16, bf16
+  bool quantized = false;                ///< anything but fp32, tf32, fp16, bf16
 
   /// Whether a CalibrationTable must say something about the layer's inputs.
   [[nodiscard]] bool needs_calibration() const { return calibrated_outliers; }
@@ -63,8 +67,8 @@ struct LayerInfo {
   std::optional<Precision> stored = std::nullopt;
 };
 
-/// fp32, fp16, bf16, int8, int8-weight-only, nf4, fp4, q4_0, q4_1, q8_0, stored. Usage error with
-/// near names otherwise; names that this build knows but cannot run are `unsupported`.
+/// fp32, tf32, fp16, bf16, int8, int8-weight-only, nf4, fp4, fp8, q4_0, q4_1, q8_0, stored. Usage
+/// error with near names otherwise; names that this build knows but cannot run are `unsupported`.
 [[nodiscard]] Precision parse_precision(const Json& value, const std::string& where);
 [[nodiscard]] std::vector<std::string> precision_names();
 

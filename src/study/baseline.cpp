@@ -71,7 +71,7 @@ void run_baseline(const Json& spec, int fd) {
     const auto source = engine::ModelSource::open(cell.model);
     const auto recipe = precision::parse_recipe(name, chosen.at("spec"), name);
     engine::Model model(source, calibrated_plan(*source, recipe, cell, {}),
-                        {.threads = cell.threads});
+                        {.threads = cell.threads, .deterministic = true});
     const tasks::FidelityInputs inputs = choose_inputs(model, task);
     write_json(fd, {{"sequences", inputs.sequences}, {"origin", inputs.origin}});
     model.ledger().clear();

@@ -15,7 +15,7 @@ namespace assay::study {
 ///   device, threads, fallback
 ///   workload  {"prompt": [], "generate": [], "depth": [], "batch": [], "sequence": [],
 ///              "repetitions", "warmup", "min_seconds", "seed", "data", "noise_floor",
-///              "interleave": rounds}; decoder or encoder keys
+///              "interleave": rounds, "deterministic"}; decoder or encoder keys
 ///   tasks     [{"task": "sst2", "file", "limit"}, {"task": "hellaswag", "file"},
 ///              {"task": "mmlu", "file": folder, "num_fewshot", "split"},
 ///              {"task": "perplexity", "file", "procedure", "context", "stride"},

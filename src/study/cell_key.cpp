@@ -76,7 +76,7 @@ std::string cell_key(const Cell& cell, const base::ProgressSink& progress) {
   const Json identity = {
       {"model", engine::content_hash(cell.model, progress)},
       {"recipe", resolved_recipe(cell.recipe_name, cell.recipe, device, progress)},
-      {"device", device ? tensor::to_string(*device) : "missing " + cell.device},
+      {"device", device ? engine::device_identity(cell.device) : Json("missing " + cell.device)},
       {"cpu", kernels::cpu::cpu_features().name},
       {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
       {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},

@@ -80,17 +80,17 @@ void Checker::check_task_data(const Json& task) {
   }
 }
 
-/// Bytes of the weights as they will lie in memory, tied ones once, those of all experts.
-double weight_bytes(const precision::Plan& plan, const engine::ModelSource& source) {
+/// Bytes of the weights as they will lie in the memory of `device`, tied ones once, those of all
+/// experts.
+double weight_bytes(const precision::Plan& plan, const engine::ModelSource& source,
+                    const tensor::Device& device = {}) {
   double bytes = 0;
   std::size_t next = 0;
   for (const models::WeightSpec& spec : source.weights().weights) {
     if (!spec.matrix) continue;
     const auto& entry = plan.entries.at(next++);
-    if (!entry.layer.tied_to.empty()) continue;
-    const auto& info = precision::info(entry.precision.weight.value_or(entry.layer.source));
-    bytes += info.bits_per_weight / 8 * double(entry.layer.rows) * double(entry.layer.cols) *
-             double(std::max<std::int64_t>(spec.experts, 1));
+    if (entry.device != device) continue;
+    bytes += double(engine::layer_bytes(entry.layer, entry.precision, spec.experts));
   }
   return bytes;
 }
@@ -104,13 +104,14 @@ double largest(const Json& workload, const char* key) {
   return result;
 }
 
-double cache_bytes(const Cell& cell, const models::ModelConfig& config,
-                   const precision::Plan& plan) {
+double cache_bytes(const Cell& cell, const models::ModelConfig& config, const precision::Plan& plan,
+                   const tensor::Device& device = {}) {
+  const auto blocks = std::ranges::count(plan.blocks, device);
   if (!config.causal) return 0;
   const double tokens = largest(cell.workload, "depth") + largest(cell.workload, "prompt") +
                         largest(cell.workload, "generate");
   const double batch = std::max(1.0, largest(cell.workload, "batch"));
-  return 2.0 * double(config.blocks * config.kv_heads * config.head_dim) * tokens * batch *
+  return 2.0 * double(blocks * config.kv_heads * config.head_dim) * tokens * batch *
          double(tensor::size_of(plan.kv));
 }
 
@@ -122,7 +123,8 @@ double baseline_bytes(const Cell& cell, const engine::ModelSource& source) {
     const Json& baseline = task.at("baseline");
     const auto name = baseline.at("name").get<std::string>();
     const auto recipe = precision::parse_recipe(name, baseline.at("spec"), name);
-    bytes = std::max(bytes, weight_bytes(engine::make_plan(source, recipe, {}), source));
+    const auto plan = engine::make_plan(source, recipe, {.device = cell.device});
+    bytes = std::max(bytes, weight_bytes(plan, source));
   }
   return bytes;
 }
@@ -132,6 +134,15 @@ void Checker::check_memory(const Cell& cell, const engine::ModelSource& source,
   const double weights = weight_bytes(plan, source);
   const double cache = cache_bytes(cell, source.config(), plan);
   const double baseline = baseline_bytes(cell, source);
+  for (const tensor::Device& device : plan.devices()) {
+    if (device.kind == tensor::DeviceKind::cpu) continue;
+    const double needed =
+        weight_bytes(plan, source, device) + cache_bytes(cell, source.config(), plan, device);
+    const auto there = double(kernels::cuda::device(device.index).memory);
+    if (needed < there) continue;
+    add(fmt::format("{}: needs about {:.1f} GB of {}, which has {:.1f} GB", cell.id,
+                    needed / kGigabyte, tensor::to_string(device), there / kGigabyte));
+  }
   const auto available = double(measure::available_memory_bytes());
   if (available < 0 || weights + cache + baseline < available) return;
   add(

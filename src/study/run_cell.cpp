@@ -32,6 +32,8 @@ class CellRun {
     for (const Json& task : cell_.tasks) run_task(task);
   }
 
+  [[nodiscard]] bool loaded() const { return model_ != nullptr; }
+
  private:
   void load();
   void bench();
@@ -109,8 +111,7 @@ std::vector<std::vector<TokenId>> CellRun::workload_data() const {
   if (samples.empty()) {
     fail(ErrorCode::bad_data, "{}: no text in it", cell_.workload.at("data").get<std::string>());
   }
-  progress()(fmt::format("data {} samples -> {}", samples.size(),
-                         tensor::to_string(model_->plan().device)),
+  progress()(fmt::format("data {} samples -> {}", samples.size(), model_->plan().device_names()),
              0.0);
   return samples;
 }
@@ -122,6 +123,7 @@ void CellRun::bench() {
   const auto data = workload_data();
   std::vector<double> first_pass;
   const bool twice = w.value("noise_floor", false);
+  model_->set_fixed_tiles(w.value("deterministic", false));
   const auto pass = [&](const measure::RowSink& sink) {
     if (model_->config().causal) {
       const measure::DecoderWorkload workload{.prompt = int_list(w, "prompt", {512}),
@@ -257,6 +259,7 @@ void CellRun::run_task(const Json& task) {
   const auto name = task.at("task").get<std::string>();
   progress()(name, 0.0);
   model_->ledger().clear();
+  model_->set_fixed_tiles(true);  // a score does not depend on what else is in the batch
   ItemSender sender(name, *model_, sink_);
   bool streamed = false;
   const tasks::TaskOptions options{
@@ -284,14 +287,17 @@ void CellRun::run_task(const Json& task) {
 }  // namespace
 
 void run_cell(const Cell& cell, const RecordSink& sink) {
+  CellRun run(cell, sink);
   const auto report = [&](ErrorCode code, const std::string& message) {
+    // A device that was there when the model was loaded is lost, not unsupported.
+    const bool lost = code == ErrorCode::device_missing && run.loaded();
     sink({{"type", "error"},
           {"code", exit_code(code)},
-          {"status", cell_status(code)},
+          {"status", lost ? std::string_view("failed") : cell_status(code)},
           {"message", message}});
   };
   try {
-    CellRun(cell, sink).run();
+    run.run();
     sink({{"type", "end"}, {"environment", measure::environment()}});
   } catch (const Error& error) {
     report(error.code(), error.what());

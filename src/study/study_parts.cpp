@@ -138,8 +138,9 @@ std::string read_path(const YamlNode& node, const std::filesystem::path& folder)
 }
 
 Json read_workload(const YamlNode& node, const std::filesystem::path& folder) {
-  node.check_keys("a workload", {"prompt", "generate", "depth", "sequence", "batch", "repetitions",
-                                 "warmup", "min_seconds", "seed", "data", "noise_floor"});
+  node.check_keys("a workload",
+                  {"prompt", "generate", "depth", "sequence", "batch", "repetitions", "warmup",
+                   "min_seconds", "seed", "data", "noise_floor", "deterministic"});
   Json workload = Json::object();
   for (const CountKey& key : kDecoderCounts) add_counts(workload, node, key);
   if (node.get("sequence") && !workload.empty()) {
@@ -162,6 +163,7 @@ Json read_workload(const YamlNode& node, const std::filesystem::path& folder) {
   }
   if (const auto data = node.get("data")) workload["data"] = read_path(*data, folder);
   if (const auto twice = node.get("noise_floor")) workload["noise_floor"] = twice->flag();
+  if (const auto same = node.get("deterministic")) workload["deterministic"] = same->flag();
   return workload;
 }
 

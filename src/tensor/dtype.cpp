@@ -27,6 +27,8 @@ std::string_view name_of(DType type) noexcept {
       return "int32";
     case DType::i8:
       return "int8";
+    case DType::fp8:
+      return "fp8";
     default:
       return "uint8";
   }

@@ -337,12 +337,18 @@ class Doctor(Case):
         names = {row["precision"] for row in rows}
         self.assertLessEqual({"fp32", "fp16", "bf16", "int8", "int8-weight-only", "nf4", "fp4"}, names)
         for row in rows:
-            self.assertTrue(row["works"] and row["kernel"], row)
+            if row["precision"] in ("tf32", "fp8"):
+                self.assertFalse(row["works"], row)
+                self.assertIn("CUDA devices of capability", row["reason"])
+            else:
+                self.assertTrue(row["works"] and row["kernel"], row)
 
-    def test_cuda_says_that_it_is_not_built(self):
-        run = Run(["doctor", "--device", "cuda"])
-        self.assertEqual(run.code, 69)
-        self.assertIn("built without CUDA", run.out)
+    def test_cuda_works_or_says_why_not(self):
+        run = Run(["doctor", "--device", "cuda", "-o", "json"])
+        rows = run.json()["precisions"]
+        self.assertTrue(all(row["works"] or row["reason"] for row in rows), rows)
+        self.assertEqual(run.code, 0 if any(row["works"] for row in rows) else 69)
+        self.assertTrue(all(row["device"] == "cuda:0" for row in rows))
 
 
 class Store(Case):

@@ -203,32 +203,5 @@ TEST(Plans, ARecipeThatNamesNoLayerIsAnError) {
   });
 }
 
-TEST(Devices, CudaIsAnsweredWithTheReason) {
-  EXPECT_EQ(engine::resolve_device("cpu"), tensor::Device{});
-  EXPECT_EQ(engine::resolve_device("auto"), tensor::Device{});
-  for (const char* device : {"cuda", "cuda:0", "cuda:12"}) {
-    expect_error(ErrorCode::device_missing, {device, "no CUDA"},
-                 [&] { (void)engine::resolve_device(device); });
-  }
-  for (const char* device : {"", "gpu", "cuda:", "cuda:x", "cudaa", "CPU"}) {
-    expect_error(ErrorCode::usage, {"unknown device"},
-                 [&] { (void)engine::resolve_device(device); });
-  }
-}
-
-TEST(Devices, FallbackIsMarked) {
-  const auto source = ModelSource::open(golden_model("llama_tied"));
-  expect_error(ErrorCode::device_missing, {"cuda", "no CUDA"},
-               [&] { (void)make_plan(*source, recipe("int8"), {.device = "cuda"}); });
-  const auto plan = make_plan(*source, recipe("int8"), {.device = "cuda", .fallback = true});
-  EXPECT_EQ(plan.recipe, "int8 -> cpu int8");
-  EXPECT_EQ(plan.device, tensor::Device{});
-  for (const precision::PlanEntry& e : plan.entries) EXPECT_TRUE(e.fallback) << e.layer.name;
-  EXPECT_TRUE(plan.supported());
-  const auto cpu = make_plan(*source, recipe("int8"), {.device = "cpu", .fallback = true});
-  EXPECT_EQ(cpu.recipe, "int8");
-  EXPECT_FALSE(cpu.entries.front().fallback);
-}
-
 }  // namespace
 }  // namespace assay::testing

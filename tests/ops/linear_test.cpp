@@ -51,8 +51,8 @@ class LinearTest : public testing::Test {
   Linear layer(const std::string& name, Encoding encoding, DType compute,
                std::vector<float> bias = {}) {
     const LinearChoice choice = choose_linear(problem(encoding, compute));
-    if (choice.kernel == nullptr) throw std::runtime_error(choice.reason);
-    return Linear(name, weight(encoding), std::move(bias), {}, *choice.kernel, context_);
+    if (!choice.kernel) throw std::runtime_error(choice.reason);
+    return Linear(name, weight(encoding), std::move(bias), {}, choice.kernel, context_);
   }
 
   base::ThreadPool pool_{2};
@@ -66,16 +66,16 @@ TEST_F(LinearTest, ChoosesNoKernelAboveTheActiveInstructionSet) {
   for (const Isa isa : kernels::cpu::available_isas()) {
     kernels::cpu::force_isa(isa);
     const LinearChoice choice = choose_linear(problem(Encoding::bf16, DType::bf16));
-    ASSERT_NE(choice.kernel, nullptr) << choice.reason;
-    EXPECT_EQ(choice.kernel->identity.encoding, Encoding::bf16);
-    EXPECT_EQ(choice.kernel->identity.compute, DType::bf16);
+    ASSERT_TRUE(choice.kernel) << choice.reason;
+    EXPECT_EQ(choice.kernel.identity().encoding, Encoding::bf16);
+    EXPECT_EQ(choice.kernel.identity().compute, DType::bf16);
     bool path_allowed = false;
     for (const Isa other : kernels::cpu::available_isas()) {
       if (other <= isa)
-        path_allowed |= kernels::cpu::name_of(other) == choice.kernel->identity.path;
+        path_allowed |= kernels::cpu::name_of(other) == choice.kernel.identity().path;
     }
-    EXPECT_TRUE(path_allowed) << choice.kernel->identity.path;
-    EXPECT_EQ(find_linear_kernel(choice.kernel->identity.kernel), choice.kernel);
+    EXPECT_TRUE(path_allowed) << choice.kernel.identity().path;
+    EXPECT_EQ(find_linear_kernel(choice.kernel.identity().kernel), choice.kernel.cpu());
   }
   kernels::cpu::force_isa(before);
 }
@@ -84,7 +84,7 @@ TEST_F(LinearTest, SaysWhyThereIsNoKernel) {
   LinearProblem wanted = problem(Encoding::nf4, DType::bf16);
   wanted.activation = precision::Activation::int8_dynamic;
   const LinearChoice choice = choose_linear(wanted);
-  EXPECT_EQ(choice.kernel, nullptr);
+  EXPECT_FALSE(choice.kernel);
   EXPECT_NE(choice.reason.find("nf4"), std::string::npos) << choice.reason;
   EXPECT_NE(choice.reason.find("int8 activations"), std::string::npos) << choice.reason;
   EXPECT_EQ(choice.reason.find('\n'), std::string::npos);
@@ -92,7 +92,7 @@ TEST_F(LinearTest, SaysWhyThereIsNoKernel) {
   LinearProblem crooked = problem(Encoding::q4_0, DType::bf16);
   crooked.k = 33;
   const LinearChoice none = choose_linear(crooked);
-  EXPECT_EQ(none.kernel, nullptr);
+  EXPECT_FALSE(none.kernel);
   EXPECT_NE(none.reason.find("33"), std::string::npos) << none.reason;
   EXPECT_EQ(find_linear_kernel("linear_of_nobody"), nullptr);
 }
@@ -129,7 +129,7 @@ TEST_F(LinearTest, MultipliesAddsTheBiasAndRecordsWhatRan) {
   ASSERT_EQ(ledger_.entries().size(), 1U);
   const auto& entry = ledger_.entries()[0];
   EXPECT_EQ(entry.layer, "block.0.up");
-  EXPECT_EQ(entry.kernel, choose_linear(problem(Encoding::f32, DType::f32)).kernel->identity);
+  EXPECT_EQ(entry.kernel, choose_linear(problem(Encoding::f32, DType::f32)).kernel.identity());
   EXPECT_EQ(entry.calls, 2);
   EXPECT_EQ(entry.rows_min, 3);
   EXPECT_EQ(entry.rows_max, 5);
@@ -137,7 +137,7 @@ TEST_F(LinearTest, MultipliesAddsTheBiasAndRecordsWhatRan) {
 
 TEST_F(LinearTest, TheLedgerHoldsWhatTheKernelReturnedNotWhatWasChosen) {
   Linear linear = layer("head", Encoding::f32, DType::f32);
-  LinearKernel impostor = *choose_linear(problem(Encoding::f32, DType::f32)).kernel;
+  LinearKernel impostor = *choose_linear(problem(Encoding::f32, DType::f32)).kernel.cpu();
   impostor.run = [](LinearCall& call) {
     call.outlier_columns = 4;
     precision::KernelIdentity other;
@@ -189,7 +189,7 @@ TEST_F(LinearTest, LayersThatShareAnInputHaveEachTheirEntry) {
 
 TEST_F(LinearTest, OnlyInt8ActivationsGetTheThreshold) {
   static float seen = -1.0F;
-  LinearKernel spy = *choose_linear(problem(Encoding::int8, DType::bf16)).kernel;
+  LinearKernel spy = *choose_linear(problem(Encoding::int8, DType::bf16)).kernel.cpu();
   spy.run = [](LinearCall& call) {
     seen = call.threshold;
     return precision::KernelIdentity{};
@@ -227,7 +227,7 @@ TEST_F(LinearTest, ATableIsReadByRowsAndATiedHeadSharesIt) {
   ASSERT_EQ(ledger_.entries().size(), 2U);
   EXPECT_EQ(ledger_.entries()[0].layer, "embed");
   EXPECT_EQ(ledger_.entries()[0].kernel,
-            choose_linear(problem(Encoding::bf16, DType::bf16)).kernel->lookup_identity);
+            choose_linear(problem(Encoding::bf16, DType::bf16)).kernel.lookup_identity());
   EXPECT_EQ(ledger_.entries()[0].rows_max, 3);
   EXPECT_EQ(ledger_.entries()[1].layer, "lm_head");
 }
@@ -280,8 +280,8 @@ TEST_F(LinearTest, ANaNWeightIsFoundWhenPacked) {
   bad.rows = kRows;
   bad.cols = kCols;
   bad.codes = precision::share(std::move(bytes));
-  const auto* kernel = choose_linear(problem(Encoding::f32, DType::f32)).kernel;
-  const Error error = error_of([&] { Linear("block.1.gate", bad, {}, {}, *kernel, context_); });
+  const auto kernel = choose_linear(problem(Encoding::f32, DType::f32)).kernel;
+  const Error error = error_of([&] { Linear("block.1.gate", bad, {}, {}, kernel, context_); });
   EXPECT_EQ(error.code(), ErrorCode::numeric);
   EXPECT_TRUE(std::string(error.what()).starts_with("block.1.gate: ")) << error.what();
 }
