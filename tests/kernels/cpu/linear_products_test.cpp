@@ -8,6 +8,7 @@
 namespace assay::kernels::cpu {
 namespace {
 
+using precision::Activation;
 using testing::Values;
 
 struct Part {
