@@ -12,10 +12,12 @@
 namespace assay::study {
 namespace {
 
-/// Names and hashes of a data file, or of the files of a folder.
+/// The hash of a data file, or names and hashes of the files of a folder.
 Json contents(const std::string& path, const base::ProgressSink& progress) {
+  const auto files = tasks::data_files(path);
+  if (files.size() == 1) return files::content_hash(files.front(), progress);
   Json list = Json::array();
-  for (const auto& file : tasks::data_files(path)) {
+  for (const auto& file : files) {
     list.push_back({file.filename().string(), files::content_hash(file, progress)});
   }
   return list;

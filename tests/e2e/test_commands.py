@@ -217,9 +217,11 @@ class Eval(Case):
         self.run_ok(*arguments, "--resume", "--precision", recipe("b.safetensors"))
         self.assertEqual(attempts(), 2)
         # Without data the cell says what is missing.
-        run = Run([*arguments, "--precision", "{precision: int8, outliers: calibrated}"])
+        run = Run([*arguments, "--precision", "bf16,{precision: int8, outliers: calibrated}"])
         self.assertEqual(run.code, 1, run.err)
-        self.assertIn("calibration: FILE", run.json()["rows"][0]["reason"])
+        reasons = [row["reason"] for row in run.json()["rows"] if row["status"] == "unsupported"]
+        self.assertEqual(len(reasons), 1)
+        self.assertIn("calibration: FILE", reasons[0])
 
     def test_a_task_without_a_file_is_looked_for_in_the_cache(self):
         line = self.run_error(74, "eval", "-m", SMALL_DECODER, "--tasks", "hellaswag",
