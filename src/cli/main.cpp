@@ -42,6 +42,7 @@ int run(int argc, char** argv) {
   add_generate(program, outcome);
   add_tokenize(program, outcome);
   add_quantize(program, outcome);
+  add_calibrate(program, outcome);
   add_make_model(program, outcome);
   add_inspect(program, outcome);
   add_doctor(program, outcome);

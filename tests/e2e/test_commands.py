@@ -11,7 +11,7 @@ from support import Case, GOLDEN, SMALL_DECODER, SMALL_ENCODER, Run
 
 COMMANDS = [["bench"], ["eval"], ["study", "run"], ["study", "check"], ["study", "status"],
             ["report"], ["quantize"], ["generate"], ["tokenize"], ["inspect"], ["doctor"],
-            ["make-model"]]
+            ["make-model"], ["calibrate"]]
 BENCH = ["-p", "24", "-n", "6", "-r", "2"]
 
 
@@ -296,6 +296,30 @@ class Inspect(Case):
         run = self.run_ok("inspect", SMALL_DECODER, "--plan", "int8", "-o", "json")
         plan = run.json()["plans"][0]
         self.assertIn("down_proj", json.dumps(plan))
+
+
+class Static(Case):
+    BENCH = ("bench", "-m", SMALL_DECODER, "--precision", "int8-static", *BENCH, "-o", "json")
+
+    def test_without_data_it_is_unsupported(self):
+        run = Run(self.BENCH, cwd=self.folder)
+        self.assertEqual(run.code, 69, run.err)
+        row, = run.json()["rows"]
+        self.assertEqual(row["status"], "unsupported")
+        self.assertIn("needs calibration data", row["reason"])
+
+    def test_a_table_is_written_and_used(self):
+        self.run_ok("calibrate", "-m", SMALL_DECODER, "--random", "--samples", "3", "--length", "20", "-o",
+                    "table.json", "-q")
+        for row in self.run_ok(*self.BENCH, "--calibration", "table.json").json()["rows"]:
+            self.assertEqual((row["status"], row["proved"]), ("ok", True))
+            self.assertIn("random tokens (seed 1)", row["calibration"]["origin"])
+            self.assertTrue(any("activation scales of" in note and "random tokens" in note
+                                for note in row["notes"]), row["notes"])
+            self.assertIn("int8_static", {entry["activation"] for entry in row["executed"]})
+        run = Run(["bench", "-m", SMALL_ENCODER, "--precision", "int8-static", "--calibration", "table.json",
+                   "-o", "json"], cwd=self.folder)
+        self.assertIn("another model", run.json()["rows"][0]["reason"])
 
 
 class Synthetic(Case):
