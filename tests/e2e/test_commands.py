@@ -333,6 +333,15 @@ class Synthetic(Case):
         self.assertEqual(row["source"], "bf16 (synthetic)")
         self.assertEqual(row["model"], "distilbert-base-outliers")
 
+    def test_one_tensor_at_a_time_is_in_memory_beside_the_weights(self):
+        run = self.run_ok("bench", "-m", "synthetic:distilbert-base", "--precision", "bf16,int8", "-s", "8", "-r",
+                          "1", "--warmup", "0", "--min-seconds", "0", "-o", "json")
+        largest = 30522 * 768 * 2
+        for row in run.json()["rows"]:
+            weights = row["metrics"]["weight_bytes"]["value"]
+            program = 64e6
+            self.assertLess(row["metrics"]["peak_host_memory"]["value"], weights + largest + program)
+
     def test_is_never_scored(self):
         data = self.write("data.tsv", "sentence\tlabel\na fine film\t1\n")
         for task in (f"sst2={data}", "fidelity"):
