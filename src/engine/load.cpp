@@ -199,6 +199,7 @@ class Loader {
 
   void keep(const std::string& role, const PlanEntry& entry, ops::Linear layer) {
     if (entry.outliers) layer.fix_outliers(*entry.outliers, context_);
+    if (entry.activation_range) layer.fix_range(*entry.activation_range);
     weights_.matrices.emplace(role, std::move(layer));
   }
 

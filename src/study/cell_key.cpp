@@ -30,8 +30,8 @@ Json resolved_recipe(const std::string& name, const Json& spec,
                      const base::ProgressSink& progress) {
   const auto recipe = precision::parse_recipe(name, spec, "recipe '" + name + "'");
   Json result = {{"recipe", recipe.canonical()}};
-  if (recipe.calibration && recipe.needs_calibration()) {
-    result["calibration"] = contents(recipe.calibration->file, progress);
+  if (recipe.calibration && recipe.needs_calibration() && !recipe.calibration->path().empty()) {
+    result["calibration"] = contents(recipe.calibration->path(), progress);
   }
   if (device) {
     const auto type = recipe.sixteen_bit.value_or(engine::sixteen_bit_type(*device));

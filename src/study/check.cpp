@@ -174,9 +174,9 @@ void Checker::check_cell(const Cell& cell) {
   }
   try {
     const auto recipe = precision::parse_recipe(cell.recipe_name, cell.recipe, cell.recipe_name);
-    if (recipe.calibration && ::access(recipe.calibration->file.c_str(), R_OK) != 0) {
-      add(fmt::format("{}: calibration data {} is not there or cannot be read", cell.id,
-                      recipe.calibration->file));
+    const std::string data = recipe.calibration ? recipe.calibration->path() : std::string();
+    if (!data.empty() && ::access(data.c_str(), R_OK) != 0) {
+      add(fmt::format("{}: calibration data {} is not there or cannot be read", cell.id, data));
     }
     const auto plan =
         engine::make_plan(*source, recipe, {.device = cell.device, .fallback = cell.fallback});

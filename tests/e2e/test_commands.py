@@ -11,7 +11,7 @@ from support import Case, GOLDEN, SMALL_DECODER, SMALL_ENCODER, Run
 
 COMMANDS = [["bench"], ["eval"], ["study", "run"], ["study", "check"], ["study", "status"],
             ["report"], ["quantize"], ["generate"], ["tokenize"], ["inspect"], ["doctor"],
-            ["make-model"]]
+            ["make-model"], ["calibrate"]]
 BENCH = ["-p", "24", "-n", "6", "-r", "2"]
 
 
@@ -300,6 +300,30 @@ class Inspect(Case):
         self.assertIn("down_proj", json.dumps(plan))
 
 
+class Static(Case):
+    BENCH = ("bench", "-m", SMALL_DECODER, "--precision", "int8-static", *BENCH, "-o", "json")
+
+    def test_without_data_it_is_unsupported(self):
+        run = Run(self.BENCH, cwd=self.folder)
+        self.assertEqual(run.code, 69, run.err)
+        row, = run.json()["rows"]
+        self.assertEqual(row["status"], "unsupported")
+        self.assertIn("needs calibration data", row["reason"])
+
+    def test_a_table_is_written_and_used(self):
+        self.run_ok("calibrate", "-m", SMALL_DECODER, "--random", "--samples", "3", "--length", "20", "-o",
+                    "table.json", "-q")
+        for row in self.run_ok(*self.BENCH, "--calibration", "table.json").json()["rows"]:
+            self.assertEqual((row["status"], row["proved"]), ("ok", True))
+            self.assertIn("random tokens (seed 1)", row["calibration"]["origin"])
+            self.assertTrue(any("activation scales of" in note and "random tokens" in note
+                                for note in row["notes"]), row["notes"])
+            self.assertIn("int8_static", {entry["activation"] for entry in row["executed"]})
+        run = Run(["bench", "-m", SMALL_ENCODER, "--precision", "int8-static", "--calibration", "table.json",
+                   "-o", "json"], cwd=self.folder)
+        self.assertIn("another model", run.json()["rows"][0]["reason"])
+
+
 class Synthetic(Case):
     ENCODER = "synthetic:distilbert-base:outliers"
 
@@ -310,6 +334,15 @@ class Synthetic(Case):
         self.assertEqual((row["status"], row["proved"]), ("ok", True))
         self.assertEqual(row["source"], "bf16 (synthetic)")
         self.assertEqual(row["model"], "distilbert-base-outliers")
+
+    def test_one_tensor_at_a_time_is_in_memory_beside_the_weights(self):
+        run = self.run_ok("bench", "-m", "synthetic:distilbert-base", "--precision", "bf16,int8", "-s", "8", "-r",
+                          "1", "--warmup", "0", "--min-seconds", "0", "-o", "json")
+        largest = 30522 * 768 * 2
+        for row in run.json()["rows"]:
+            weights = row["metrics"]["weight_bytes"]["value"]
+            program = 64e6
+            self.assertLess(row["metrics"]["peak_host_memory"]["value"], weights + largest + program)
 
     def test_is_never_scored(self):
         data = self.write("data.tsv", "sentence\tlabel\na fine film\t1\n")
