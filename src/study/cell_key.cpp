@@ -40,13 +40,11 @@ Json resolved_recipe(const std::string& name, const Json& spec,
   return result;
 }
 
-/// Replaces the path of a data file by what is in it.
-Json with_content(Json settings, const char* key, const base::ProgressSink& progress) {
-  if (settings.is_object() && settings.contains(key)) {
-    settings[key] =
-        files::content_hash(std::filesystem::path(settings[key].get<std::string>()), progress);
+Json workload_identity(Json workload, const base::ProgressSink& progress) {
+  if (workload.is_object() && workload.contains("data")) {
+    workload["data"] = contents(workload["data"].get<std::string>(), progress);
   }
-  return settings;
+  return workload;
 }
 
 Json task_identity(const Json& task, const std::optional<tensor::Device>& device,
@@ -83,7 +81,7 @@ std::string cell_key(const Cell& cell, const base::ProgressSink& progress) {
       {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
       {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},
       {"fallback", cell.fallback},
-      {"workload", with_content(cell.workload, "data", progress)},
+      {"workload", workload_identity(cell.workload, progress)},
       {"tasks", tasks},
       {"sources", kSourceHash}};
   return base::sha256_hex(identity.dump());

@@ -149,6 +149,44 @@ class Bench(Case):
             for kernel in kernels:
                 self.assertTrue(kernel.endswith("_portable"), kernel)
 
+    def npy(self, name, rows):
+        shape = (len(rows), len(rows[0])) if isinstance(rows[0], list) else (len(rows),)
+        header = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+        values = [v for row in rows for v in (row if isinstance(row, list) else [row])]
+        self.write(name, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() +
+                   struct.pack(f"<{len(values)}q", *values))
+
+    def test_real_samples_take_the_place_of_random_tokens(self):
+        (self.folder / "tokens").mkdir()
+        self.npy("tokens/input_ids.npy", [[5 + i, 6, 7, 8] for i in range(3)])
+        self.npy("tokens/labels.npy", [0, 1, 0])
+        common = ["bench", "-m", SMALL_ENCODER, "-b", "1", "-s", "4", "-r", "4", "--precision", "fp32",
+                  "--store", self.store, "-o", "json", "--data", "tokens"]
+        run = self.run_ok(*common)
+        self.assertIn("data 3 samples x 4 tokens -> cpu", run.err)
+        [row] = run.json()["rows"]
+        self.assertEqual((row["test"], row["status"]), ("b1s4", "ok"))
+        self.assertEqual(row["iterations"]["inputs"], 3)
+        self.npy("tokens/attention_mask.npy", [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
+        self.assertEqual(self.run_ok(*common).json()["rows"][0]["status"], "ok")
+        self.npy("tokens/input_ids.npy", [[5, 6, 7, 8], [5, 10**6, 7, 8], [5, 6, 7, 8]])
+        run = Run(common, cwd=self.folder)
+        self.assertEqual(run.code, 1)
+        self.assertIn("sample 1 has the token 1000000", run.json()["rows"][0]["reason"])
+
+    def test_cells_take_turns(self):
+        run = self.run_ok("bench", "-m", SMALL_DECODER, *BENCH[:4], "-r", "5", "-o", "json", "--store",
+                          self.store, "--precision", "fp32,int8", "--interleave=2")
+        rows = run.json()["rows"]
+        self.assertEqual(len(rows), 4)
+        for row in rows:
+            self.assertEqual((row["status"], row["proved"], row["rounds"]), ("ok", True, 2))
+            self.assertEqual(len(row["samples"]), 6, "two rounds of three make at least five")
+            rate = row["metrics"]["tokens_per_second"]
+            self.assertEqual((rate["n"], len(rate["rounds"])), (6, 2))
+        self.assertIn("[4/4]", run.err)
+        self.assertIn("round 2 of 2", run.err)
+
     def test_unknown_instruction_set(self):
         line = self.run_error(2, "bench", "-m", SMALL_DECODER, env={"ASSAY_CPU_ISA": "avx9"})
         self.assertIn("avx9", line)
