@@ -44,8 +44,7 @@ engine::Model load(const GenerateArguments& arguments) {
   const auto progress = [&line](const std::string& stage, double fraction) {
     line.update("load", stage, fraction);
   };
-  const study::Cell cell{
-      .model = path.string(), .device = arguments.device, .threads = arguments.threads};
+  const study::Cell cell{.model = path, .device = arguments.device, .threads = arguments.threads};
   auto plan = study::calibrated_plan(*source, recipes.front(), cell, progress);
   return {std::move(source), std::move(plan), {.threads = arguments.threads, .progress = progress}};
 }
