@@ -66,8 +66,8 @@ void try_precision(const precision::Precision& precision, base::ThreadPool& pool
   }
   auto weight = precision::sample_weight(info.id, kRows, kCols, 1);
   if (precision.double_quant) precision::quantize_scales(weight);
-  tensor::Matrix x(type, kTokens, kCols);
-  tensor::Matrix y(type, kTokens, kRows);
+  tensor::Matrix x(tensor::held_as(type), kTokens, kCols);
+  tensor::Matrix y(tensor::held_as(type), kTokens, kRows);
   const auto values = random_values(kTokens * kCols, 1.0, 2);
   for (std::int64_t m = 0; m < kTokens; ++m) {
     tensor::store_row(x.view(), m, std::span(values).subspan(m * kCols, kCols));

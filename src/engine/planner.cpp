@@ -35,7 +35,7 @@ PlanEntry plan_layer(const precision::LayerInfo& layer, Precision precision) {
   const auto problem = problem_of(layer, entry.precision);
   entry.reason = encoding_reason(layer, problem.encoding);
   if (entry.reason.empty() && layer.lookup &&
-      entry.precision.activation == precision::Activation::int8_dynamic) {
+      entry.precision.activation != precision::Activation::native) {
     entry.reason = "a table that is looked up has no activations to quantize; use int8-weight-only";
   }
   if (!entry.reason.empty()) return entry;
@@ -81,7 +81,8 @@ kernels::cpu::LinearProblem problem_of(const precision::LayerInfo& layer,
   const Encoding encoding = precision.weight.value_or(layer.source);
   return {.encoding = encoding,
           .activation = layer.lookup ? precision::Activation::native : precision.activation,
-          .compute = precision.compute.value_or(DType::f32),
+          .compute = layer.lookup ? tensor::held_as(precision.compute.value_or(DType::f32))
+                                  : precision.compute.value_or(DType::f32),
           .double_quant = precision.double_quant,
           .n = layer.rows,
           .k = layer.cols};

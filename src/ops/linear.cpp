@@ -23,11 +23,14 @@ bool path_is_active(const LinearKernel& kernel) {
 }
 
 std::string describe(const LinearProblem& problem) {
-  const bool int8 = problem.activation == precision::Activation::int8_dynamic;
+  using precision::Activation;
+  const std::string_view activations = problem.activation == Activation::int8_dynamic  ? "int8"
+                                       : problem.activation == Activation::fp8_dynamic ? "fp8"
+                                                                                       : "plain";
   return fmt::format("{}{} weights [{}, {}] with {} activations in {}",
                      precision::name_of(problem.encoding),
                      problem.double_quant ? " (double-quantized)" : "", problem.n, problem.k,
-                     int8 ? "int8" : "plain", tensor::name_of(problem.compute));
+                     activations, tensor::name_of(problem.compute));
 }
 
 /// Kernels of the same encoding and activation come nearest; equal reasons are told once.
@@ -60,6 +63,11 @@ LinearChoice choose_linear(const LinearProblem& problem) {
     } else {
       return {&kernel, ""};
     }
+  }
+  if (problem.compute == tensor::DType::tf32) {
+    reasons = {"tf32 is an arithmetic of CUDA devices of capability 8.0 and later"};
+  } else if (problem.activation == precision::Activation::fp8_dynamic) {
+    reasons = {"fp8 is an arithmetic of CUDA devices of capability 8.9 and later"};
   }
   std::string reason = fmt::format("no CPU kernel for {}", describe(problem));
   for (std::size_t i = 0; i < reasons.size(); ++i) reason += (i == 0 ? ": " : "; ") + reasons[i];

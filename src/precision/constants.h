@@ -94,4 +94,7 @@ constexpr std::array<float, 256> make_signed_dynamic_map() {
 }
 inline constexpr std::array<float, 256> kSignedDynamicMap = make_signed_dynamic_map();
 
+/// Largest value of fp8 E4M3.
+inline constexpr float kFp8Largest = 448.0F;
+
 }  // namespace assay::precision

@@ -31,14 +31,13 @@ Json entry_json(const PlanEntry& entry) {
 }  // namespace
 
 Json to_json(const KernelIdentity& identity) {
-  return {
-      {"kernel", std::string(identity.kernel)},
-      {"encoding", std::string(name_of(identity.encoding))},
-      {"activation", identity.activation == Activation::int8_dynamic ? "int8_dynamic" : "native"},
-      {"compute", std::string(tensor::name_of(identity.compute))},
-      {"accumulate", std::string(identity.accumulate)},
-      {"path", std::string(identity.path)},
-      {"device", identity.device == tensor::DeviceKind::cpu ? "cpu" : "cuda"}};
+  return {{"kernel", std::string(identity.kernel)},
+          {"encoding", std::string(name_of(identity.encoding))},
+          {"activation", std::string(name_of(identity.activation))},
+          {"compute", std::string(tensor::name_of(identity.compute))},
+          {"accumulate", std::string(identity.accumulate)},
+          {"path", std::string(identity.path)},
+          {"device", identity.device == tensor::DeviceKind::cpu ? "cpu" : "cuda"}};
 }
 
 bool Plan::supported() const {

@@ -25,14 +25,16 @@ struct Known {
 /// LLM.int8()'s outlier threshold where a recipe does not say another.
 constexpr float kDefaultThreshold = 6.0F;
 
-constexpr std::array<Known, 21> kKnown = {{
+constexpr std::array<Known, 23> kKnown = {{
     {"fp32", Encoding::f32, Activation::native, DType::f32, 0.0F, false},
     {"fp16", Encoding::f16, Activation::native, DType::f16, 0.0F, false},
     {"bf16", Encoding::bf16, Activation::native, DType::bf16, 0.0F, false},
+    {"tf32", Encoding::f32, Activation::native, DType::tf32, 0.0F, false},
     {"int8", Encoding::int8, Activation::int8_dynamic, {}, kDefaultThreshold, true},
     {"int8-weight-only", Encoding::int8, Activation::native, {}, 0.0F, true},
     {"nf4", Encoding::nf4, Activation::native, {}, 0.0F, true},
     {"fp4", Encoding::fp4, Activation::native, {}, 0.0F, true},
+    {"fp8", Encoding::fp8_e4m3, Activation::fp8_dynamic, {}, 0.0F, true},
     {"q4_0", Encoding::q4_0, Activation::native, {}, 0.0F, true},
     {"q4_1", Encoding::q4_1, Activation::native, {}, 0.0F, true},
     {"q8_0", Encoding::q8_0, Activation::native, {}, 0.0F, true},
@@ -50,7 +52,8 @@ constexpr std::array<Known, 21> kKnown = {{
 }};
 
 /// Other spellings of the same.
-constexpr std::array<std::array<std::string_view, 2>, 6> kSpellings = {{{"f32", "fp32"},
+constexpr std::array<std::array<std::string_view, 2>, 7> kSpellings = {{{"f32", "fp32"},
+                                                                        {"fp8_e4m3", "fp8"},
                                                                         {"float32", "fp32"},
                                                                         {"f16", "fp16"},
                                                                         {"float16", "fp16"},
@@ -58,9 +61,8 @@ constexpr std::array<std::array<std::string_view, 2>, 6> kSpellings = {{{"f32", 
                                                                         {"bfloat16", "bf16"}}};
 
 /// Names that mean something, for which there are no kernels yet.
-constexpr std::array<std::string_view, 12> kLater = {"tf32", "int8-static", "fp8",   "fp8_e4m3",
-                                                     "gptq", "awq",         "int4",  "nvfp4",
-                                                     "q8_k", "q8_1",        "mxfp8", "fp8_e5m2"};
+constexpr std::array<std::string_view, 9> kLater = {
+    "int8-static", "gptq", "awq", "int4", "nvfp4", "q8_k", "q8_1", "mxfp8", "fp8_e5m2"};
 
 std::string lower(std::string text) {
   for (char& c : text) {
@@ -141,6 +143,17 @@ void read_compute(const Json& value, Precision& precision, const std::string& wh
 
 }  // namespace
 
+std::string_view name_of(Activation a) noexcept {
+  switch (a) {
+    case Activation::int8_dynamic:
+      return "int8_dynamic";
+    case Activation::fp8_dynamic:
+      return "fp8_dynamic";
+    default:
+      return "native";
+  }
+}
+
 tensor::DType parse_float_type(const Json& value, const std::string& where) {
   if (value.is_string()) {
     try {
@@ -201,7 +214,7 @@ Precision parse_precision(const Json& value, const std::string& where) {
 Json Precision::canonical() const {
   Json json;
   json["weight"] = weight ? std::string(name_of(*weight)) : "stored";
-  json["activation"] = activation == Activation::int8_dynamic ? "int8_dynamic" : "native";
+  json["activation"] = name_of(activation);
   json["compute"] = compute ? std::string(tensor::name_of(*compute)) : "auto";
   if (activation == Activation::int8_dynamic) json["threshold"] = threshold;
   if (is_four_bit(*this)) json["double_quant"] = double_quant;

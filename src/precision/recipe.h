@@ -17,9 +17,11 @@ enum class LayerClass : std::uint8_t { attention, mlp, embeddings, head, other }
 
 /// What happens to the activations that enter a product.
 enum class Activation : std::uint8_t {
-  native,       ///< used in the compute type
-  int8_dynamic  ///< absmax per row at run time, outlier columns apart when threshold > 0
+  native,        ///< used in the compute type
+  int8_dynamic,  ///< absmax per row at run time, outlier columns apart when threshold > 0
+  fp8_dynamic    ///< E4M3, absmax / 448 per row at run time
 };
+[[nodiscard]] std::string_view name_of(Activation a) noexcept;  ///< "int8_dynamic"
 
 /// What one linear layer does.
 struct Precision {
@@ -29,7 +31,7 @@ struct Precision {
   bool double_quant = false;
   std::optional<tensor::DType> compute;  ///< none: the recipe's 16-bit type (fp32 for fp32)
   float threshold = 0.0F;                ///< outlier threshold of LLM.int8(); 0 = none
-  bool quantized = false;                ///< anything but fp32, fp16, bf16
+  bool quantized = false;                ///< anything but fp32, tf32, fp16, bf16
 
   /// Canonical form: every field that has an effect, sorted; equal precisions give equal JSON.
   [[nodiscard]] Json canonical() const;
@@ -52,8 +54,8 @@ struct LayerInfo {
   std::optional<Precision> stored = std::nullopt;
 };
 
-/// fp32, fp16, bf16, int8, int8-weight-only, nf4, fp4, q4_0, q4_1, q8_0, stored. Usage error with
-/// near names otherwise; names that this build knows but cannot run are `unsupported`.
+/// fp32, tf32, fp16, bf16, int8, int8-weight-only, nf4, fp4, fp8, q4_0, q4_1, q8_0, stored. Usage
+/// error with near names otherwise; names that this build knows but cannot run are `unsupported`.
 [[nodiscard]] Precision parse_precision(const Json& value, const std::string& where);
 [[nodiscard]] std::vector<std::string> precision_names();
 

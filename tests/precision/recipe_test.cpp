@@ -56,13 +56,15 @@ TEST(Precision, EveryNameParses) {
     EXPECT_EQ(p.weight.has_value(), name != "stored") << name;
     EXPECT_EQ(p.activation == Activation::int8_dynamic, name == "int8") << name;
   }
+  EXPECT_EQ(parse_precision("tf32", "t").compute, tensor::DType::tf32);
+  EXPECT_EQ(parse_precision("fp8_e4m3", "t").activation, Activation::fp8_dynamic);
   EXPECT_EQ(parse_precision("int8", "t").threshold, 6.0F);
   EXPECT_EQ(parse_precision("Q4_1", "t").name, "q4_1");
   EXPECT_EQ(parse_precision("bfloat16", "t").name, "bf16");
 }
 
 TEST(Precision, KnownButNotBuiltIsSaidSo) {
-  for (const char* name : {"tf32", "int8-static", "fp8", "gptq", "awq", "q8_k"}) {
+  for (const char* name : {"int8-static", "gptq", "awq", "q8_k"}) {
     const Failure f = recipe_failure(name);
     EXPECT_EQ(f.code, ErrorCode::unsupported) << name;
     EXPECT_NE(f.text.find("not in this build yet"), std::string::npos) << f.text;
@@ -290,7 +292,7 @@ TEST(Argument, Errors) {
   }
   EXPECT_NE(failure("nf44").text.find("did you mean nf4"), std::string::npos);
   EXPECT_EQ(failure("/nowhere/recipes.yaml").code, ErrorCode::io);
-  EXPECT_EQ(failure("fp8").code, ErrorCode::unsupported);
+  EXPECT_EQ(failure("q8_k").code, ErrorCode::unsupported);
 }
 
 class ArgumentFile : public testing::Test {
