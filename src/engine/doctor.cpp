@@ -25,7 +25,7 @@ std::vector<float> random_values(std::int64_t count, double scale, std::uint64_t
 /// half a code step of each of k products, which adds like a random walk.
 double allowed_error(const precision::Precision& precision, tensor::DType type) {
   // tf32 multiplies values of 11 bits.
-  const bool tf32 = precision.activation == precision::Activation::tf32;
+  const bool tf32 = type == tensor::DType::tf32;
   const double output = tf32 ? 2e-3 : type == tensor::DType::f32 ? 1e-5 : 1e-2;
   const bool int8 = precision.activation == precision::Activation::int8_dynamic ||
                     precision.activation == precision::Activation::int8_static;
@@ -90,8 +90,8 @@ void try_precision(const precision::Precision& precision, Bench& bench, Diagnosi
   }
   auto weight = precision::sample_weight(info.id, kRows, kCols, 1);
   if (precision.double_quant) precision::quantize_scales(weight);
-  tensor::Matrix x(type, kTokens, kCols);
-  tensor::Matrix y(type, kTokens, kRows);
+  tensor::Matrix x(tensor::held_as(type), kTokens, kCols);
+  tensor::Matrix y(tensor::held_as(type), kTokens, kRows);
   const auto values = random_values(kTokens * kCols, 1.0, 2);
   for (std::int64_t m = 0; m < kTokens; ++m) {
     tensor::store_row(x.view(), m, std::span(values).subspan(m * kCols, kCols));
@@ -105,8 +105,8 @@ void try_precision(const precision::Precision& precision, Bench& bench, Diagnosi
     layer.fix_range(
         std::abs(*std::ranges::max_element(values, {}, [](float v) { return std::abs(v); })));
   }
-  const tensor::Matrix x_there(type, kTokens, kCols, bench.device());
-  const tensor::Matrix y_there(type, kTokens, kRows, bench.device());
+  const tensor::Matrix x_there(x.type(), kTokens, kCols, bench.device());
+  const tensor::Matrix y_there(x.type(), kTokens, kRows, bench.device());
   ops::copy(x.view(), x_there.view(), context);
   layer.run(x_there.view(), y_there.view(), context);
   ops::copy(y_there.view(), y.view(), context);

@@ -282,9 +282,10 @@ class Planner {
 kernels::cpu::LinearProblem problem_of(const precision::LayerInfo& layer,
                                        const Precision& precision) {
   const Encoding encoding = precision.weight.value_or(layer.source);
+  const DType compute = precision.compute.value_or(DType::f32);
   return {.encoding = encoding,
           .activation = layer.lookup ? precision::Activation::native : precision.activation,
-          .compute = precision.compute.value_or(DType::f32),
+          .compute = layer.lookup ? tensor::held_as(compute) : compute,
           .double_quant = precision.double_quant,
           .n = layer.rows,
           .k = layer.cols};

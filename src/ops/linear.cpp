@@ -78,7 +78,7 @@ LinearChoice choose_linear(const LinearProblem& problem) {
       return {kernel, ""};
     }
   }
-  if (problem.activation == precision::Activation::tf32) {
+  if (problem.compute == tensor::DType::tf32) {
     reasons = {"tf32 is an arithmetic of CUDA devices of capability 8.0 and later"};
   } else if (problem.activation == precision::Activation::fp8_dynamic) {
     reasons = {"fp8 is an arithmetic of CUDA devices of capability 8.9 and later"};

@@ -238,7 +238,7 @@ class Resolver {
   /// Type of the residual stream where the recipe does not say it.
   [[nodiscard]] DType own_activation() const {
     const Precision& base = recipe_.default_precision;
-    if (!base.quantized) return base.compute.value_or(sixteen_);
+    if (!base.quantized) return tensor::held_as(base.compute.value_or(sixteen_));
     if (base.weight) return sixteen_;
     // `stored`: beside quantized weights the 16-bit type, else the widest that the file holds.
     std::optional<DType> type;

@@ -29,7 +29,7 @@ constexpr std::array<Known, 24> kKnown = {{
     {"fp32", Encoding::f32, Activation::native, DType::f32, 0.0F, false},
     {"fp16", Encoding::f16, Activation::native, DType::f16, 0.0F, false},
     {"bf16", Encoding::bf16, Activation::native, DType::bf16, 0.0F, false},
-    {"tf32", Encoding::f32, Activation::tf32, DType::f32, 0.0F, false},
+    {"tf32", Encoding::f32, Activation::native, DType::tf32, 0.0F, false},
     {"int8", Encoding::int8, Activation::int8_dynamic, {}, kDefaultThreshold, true},
     {"int8-static", Encoding::int8, Activation::int8_static, {}, 0.0F, true},
     {"int8-weight-only", Encoding::int8, Activation::native, {}, 0.0F, true},
@@ -178,8 +178,6 @@ std::string_view name_of(Activation a) noexcept {
       return "int8_static";
     case Activation::fp8_dynamic:
       return "fp8_dynamic";
-    case Activation::tf32:
-      return "tf32";
     default:
       return "native";
   }

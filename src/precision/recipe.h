@@ -20,9 +20,8 @@ enum class LayerClass : std::uint8_t { attention, mlp, embeddings, head, other }
 enum class Activation : std::uint8_t {
   native,        ///< used in the compute type
   int8_dynamic,  ///< absmax per row at run time, outlier columns apart when threshold > 0
-  int8_static,   ///< int8 with a calibrated scale of the layer
   fp8_dynamic,   ///< E4M3, absmax / 448 per row at run time
-  tf32           ///< f32 of which the product uses 10 bits of mantissa; the weight's as well
+  int8_static    ///< int8 with the layer's calibrated scale
 };
 [[nodiscard]] std::string_view name_of(Activation a) noexcept;  ///< "int8_dynamic"
 

@@ -6,6 +6,7 @@ std::size_t size_of(DType type) noexcept {
   switch (type) {
     case DType::f32:
     case DType::i32:
+    case DType::tf32:
       return 4;
     case DType::f16:
     case DType::bf16:
@@ -27,7 +28,9 @@ std::string_view name_of(DType type) noexcept {
       return "int32";
     case DType::i8:
       return "int8";
-    case DType::fp8:
+    case DType::tf32:
+      return "tf32";
+    case DType::f8:
       return "fp8";
     default:
       return "uint8";

@@ -10,11 +10,15 @@
 namespace assay::tensor {
 
 /// Element type of a dense array. How a *weight* is stored is precision::Encoding.
-/// fp8 (E4M3) is what tensor cores multiply: no array of this program has it.
-enum class DType : std::uint8_t { f32, f16, bf16, i32, i8, u8, fp8 };
+/// tf32 and f8 (E4M3) are what tensor cores multiply: no array of this program has them.
+enum class DType : std::uint8_t { f32, f16, bf16, i32, i8, u8, tf32, f8 };
 
 [[nodiscard]] std::size_t size_of(DType type) noexcept;
-/// "fp32", "fp16", "bf16", "int32", "int8", "uint8", "fp8".
+/// What holds values that are multiplied in `compute`: f32 for tf32, else the type itself.
+[[nodiscard]] constexpr DType held_as(DType compute) noexcept {
+  return compute == DType::tf32 ? DType::f32 : compute;
+}
+/// "fp32", "fp16", "bf16", "int32", "int8", "uint8", "tf32", "fp8".
 [[nodiscard]] std::string_view name_of(DType type) noexcept;
 /// Accepts fp32/float32/f32 and the like; usage error otherwise.
 [[nodiscard]] DType parse_dtype(std::string_view name);

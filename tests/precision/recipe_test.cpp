@@ -56,7 +56,7 @@ TEST(Precision, EveryNameParses) {
     EXPECT_EQ(p.weight.has_value(), name != "stored") << name;
     EXPECT_EQ(p.activation == Activation::int8_dynamic, name == "int8") << name;
   }
-  EXPECT_EQ(parse_precision("tf32", "t").activation, Activation::tf32);
+  EXPECT_EQ(parse_precision("tf32", "t").compute, tensor::DType::tf32);
   EXPECT_EQ(parse_precision("fp8_e4m3", "t").activation, Activation::fp8_dynamic);
   EXPECT_EQ(parse_precision("int8", "t").threshold, 6.0F);
   EXPECT_EQ(parse_precision("Q4_1", "t").name, "q4_1");
