@@ -8,7 +8,8 @@
 namespace assay::kernels::cpu {
 namespace {
 
-using precision::Activation;
+using testing::Activation;
+using testing::DType;
 using testing::Values;
 
 struct Part {
