@@ -115,6 +115,7 @@ KernelIdentity lookup(const PackedWeight& weight, std::span<const std::int32_t> 
 }
 
 std::span<const CompiledLinear> compiled(Activation activation, Isa isa) {
+  if (isa == Isa::amx) return amx_kernels();
   if (isa == Isa::avx512_vnni_bf16) return vnni_kernels();
   return activation == Activation::int8_dynamic ? int8_kernels(isa) : native_kernels(isa);
 }
@@ -175,9 +176,12 @@ class Table {
 };
 
 /// Best first: on a Zen 4 a wider instruction set was faster in linear_bench with many rows; with
-/// one row f32 and int8 are bound by memory and tie. Not measured on other processors.
+/// one row f32 and int8 are bound by memory and tie. On a Xeon with AMX tiles did five times the
+/// work of VDPBF16PS with many rows; with one row 4-bit weights were a third slower and others
+/// tied. Not measured on other processors.
 std::vector<LinearKernel> make_table() {
   Table table;
+  table.add_isa<Isa::amx>();
   table.add_isa<Isa::avx512_vnni_bf16>();
   table.add_isa<Isa::avx512>();
   table.add_isa<Isa::avx2>();

@@ -72,8 +72,10 @@ struct CompiledLinear {
 [[nodiscard]] std::span<const CompiledLinear> native_kernels(Isa isa);
 [[nodiscard]] std::span<const CompiledLinear> int8_kernels(Isa isa);
 [[nodiscard]] std::span<const CompiledLinear> vnni_kernels();
+[[nodiscard]] std::span<const CompiledLinear> amx_kernels();
 /// Those of precision::kBlockForms, for any instruction set.
 [[nodiscard]] std::span<const CompiledLinear> block_kernels(Isa isa);
 [[nodiscard]] std::span<const CompiledLinear> vnni_block_kernels();
+[[nodiscard]] std::span<const CompiledLinear> amx_block_kernels();
 
 }  // namespace assay::kernels::cpu
