@@ -47,14 +47,14 @@ void require_four_bit(const EncodedTensor& tensor) {
   fail(ErrorCode::internal, "{} has no block scales of its own", name_of(tensor.encoding));
 }
 
-float mean(std::span<const float> values) {
-  if (values.empty()) return 0.0F;
-  double sum = 0.0;
-  for (const float v : values) sum += v;
-  return static_cast<float>(sum / static_cast<double>(values.size()));
-}
-
 }  // namespace
+
+float scale_offset(std::span<const float> scales) {
+  if (scales.empty()) return 0.0F;
+  double sum = 0.0;
+  for (const float v : scales) sum += v;
+  return static_cast<float>(sum / static_cast<double>(scales.size()));
+}
 
 void quantize_scales(EncodedTensor& tensor, float offset) {
   require_four_bit(tensor);
@@ -72,7 +72,9 @@ void quantize_scales(EncodedTensor& tensor, float offset) {
   tensor.scales = {};
 }
 
-void quantize_scales(EncodedTensor& tensor) { quantize_scales(tensor, mean(tensor.scales)); }
+void quantize_scales(EncodedTensor& tensor) {
+  quantize_scales(tensor, scale_offset(tensor.scales));
+}
 
 std::vector<float> block_scales(const EncodedTensor& tensor) {
   require_four_bit(tensor);

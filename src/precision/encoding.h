@@ -122,6 +122,8 @@ struct EncodingInfo {
 /// the mean of all scales, summed in double, unless one is given.
 void quantize_scales(EncodedTensor& tensor);
 void quantize_scales(EncodedTensor& tensor, float offset);
+/// The offset that quantize_scales takes by default: the mean, summed in double in order.
+[[nodiscard]] float scale_offset(std::span<const float> scales);
 /// The f32 block scales of a 4-bit tensor, double-quantized or not.
 [[nodiscard]] std::vector<float> block_scales(const EncodedTensor& tensor);
 

@@ -19,7 +19,8 @@ enum class LayerClass : std::uint8_t { attention, mlp, embeddings, head, other }
 enum class Activation : std::uint8_t {
   native,        ///< used in the compute type
   int8_dynamic,  ///< absmax per row at run time, outlier columns apart when threshold > 0
-  fp8_dynamic    ///< E4M3, absmax / 448 per row at run time
+  fp8_dynamic,   ///< E4M3, absmax / 448 per row at run time
+  int8_static    ///< int8 with the layer's calibrated scale
 };
 [[nodiscard]] std::string_view name_of(Activation a) noexcept;  ///< "int8_dynamic"
 

@@ -21,8 +21,9 @@ struct PackedWeight {
   tensor::Device device;
   tensor::Buffer codes;
   tensor::Buffer scales;
-  tensor::Buffer extra;  ///< tables of double quantization, orders of columns
-  float offset = 0.0F;   ///< of double-quantized scales
+  tensor::Buffer extra;    ///< tables of double quantization, orders of columns
+  float offset = 0.0F;     ///< of double-quantized scales
+  std::int64_t group = 0;  ///< columns of a group: int4, uint8
   [[nodiscard]] std::int64_t bytes() const {
     return static_cast<std::int64_t>(codes.size() + scales.size() + extra.size());
   }

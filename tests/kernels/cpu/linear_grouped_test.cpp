@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "kernels/cpu/linear/pack.h"
+#include "linear_groups.h"
 #include "linear_testing.h"
 
 namespace assay::kernels::cpu {
@@ -14,60 +15,9 @@ using precision::Activation;
 using precision::EncodedTensor;
 using precision::Encoding;
 using tensor::DType;
+using testing::Form;
+using testing::grouped_weight;
 using testing::Values;
-
-struct Form {
-  Encoding encoding;
-  std::int64_t n;
-  std::int64_t k;
-  std::int64_t group;
-  bool shuffled;
-};
-std::ostream& operator<<(std::ostream& out, const Form& f) {
-  return out << precision::name_of(f.encoding) << " [" << f.n << ", " << f.k << "] by " << f.group
-             << (f.shuffled ? ", act-order" : "");
-}
-
-std::shared_ptr<const precision::Grouping> random_groups(const Form& form, std::mt19937& random) {
-  auto groups = std::make_shared<precision::Grouping>();
-  groups->size = form.group;
-  const std::int64_t count = form.n * ((form.k + form.group - 1) / form.group);
-  const unsigned levels = form.encoding == Encoding::int4 ? 16 : 256;
-  for (std::int64_t i = 0; i < count; ++i) {
-    groups->zeros.push_back(static_cast<std::uint8_t>(random() % levels));
-  }
-  if (form.shuffled) {
-    groups->order.resize(static_cast<std::size_t>(form.k));
-    std::iota(groups->order.begin(), groups->order.end(), 0);
-    std::shuffle(groups->order.begin(), groups->order.end(), random);
-  }
-  return groups;
-}
-
-/// Scales of 16 bits, as checkpoints have them: decoding is then exact in f32.
-EncodedTensor random_weight(const Form& form) {
-  std::mt19937 random(static_cast<unsigned>(form.n * 1000 + form.k));
-  const auto bytes = precision::info(form.encoding).code_bytes(form.n, form.k);
-  tensor::Buffer codes(static_cast<std::size_t>(bytes));
-  const bool fp8 = form.encoding == Encoding::fp8_e4m3;
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    auto code = static_cast<std::uint8_t>(random());
-    if (fp8 && (code & 0x7fU) == 0x7fU) code = 0x7e;  // NaN is refused
-    codes.data()[i] = static_cast<std::byte>(code);
-  }
-  EncodedTensor weight{.encoding = form.encoding,
-                       .rows = form.n,
-                       .cols = form.k,
-                       .codes = precision::share(std::move(codes)),
-                       .scales = {}};
-  if (!fp8) weight.groups = random_groups(form, random);
-  const std::size_t scales = fp8 ? static_cast<std::size_t>(form.n) : weight.groups->zeros.size();
-  for (std::size_t i = 0; i < scales; ++i) {
-    const float scale = 0.001F + 0.0001F * static_cast<float>(random() % 100);
-    weight.scales.push_back(tensor::rounded<tensor::Float16>(scale));
-  }
-  return weight;
-}
 
 const std::vector<Form>& forms() {
   static const std::vector<Form> all = {
@@ -106,7 +56,7 @@ void expect_product(const LinearKernel& kernel, const EncodedTensor& weight, con
 TEST(LinearGrouped, EveryKernelAgreesWithTheReferenceDecoder) {
   int checked = 0;
   for (const Form& form : forms()) {
-    const EncodedTensor weight = random_weight(form);
+    const EncodedTensor weight = grouped_weight(form);
     for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
       if (kernel->identity.encoding != form.encoding) continue;
       ASSERT_TRUE(testing::supports(*kernel, form.n, form.k)) << form;
@@ -126,7 +76,7 @@ TEST(LinearGrouped, EveryKernelAgreesWithTheReferenceDecoder) {
 
 TEST(LinearGrouped, LookupIsTheReferenceDecoder) {
   for (const Form& form : forms()) {
-    const EncodedTensor weight = random_weight(form);
+    const EncodedTensor weight = grouped_weight(form);
     const Values decoded = testing::decoded(weight);
     const PackedWeight packed = packer(form.encoding)(weight, testing::pool_of(1));
     tensor::Matrix y(DType::f32, form.n, form.k);
@@ -143,7 +93,7 @@ TEST(LinearGrouped, RefusesWhatItCannotRead) {
     if (kernel->identity.encoding != Encoding::int4) continue;
     EXPECT_FALSE(testing::supports(*kernel, 8, 48));
   }
-  EncodedTensor weight = random_weight({Encoding::fp8_e4m3, 3, 40, 0, false});
+  EncodedTensor weight = grouped_weight({Encoding::fp8_e4m3, 3, 40, 0, false});
   tensor::Buffer codes(120, true);
   codes.data()[85] = std::byte{0xff};
   weight.codes = precision::share(std::move(codes));

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "kernels/cpu/linear.h"
+#include "linear_reference.h"
 #include "linear_testing.h"
 #include "precision/constants.h"
 
@@ -19,70 +20,8 @@ using tensor::DType;
 using testing::CallOptions;
 using testing::Values;
 
-struct Reference {
-  std::vector<double> y;
-  std::vector<double> bound;
-  std::int64_t outlier_columns = 0;
-};
-
-/// One row: codes, outliers as they are, the row's scale.
-struct QuantizedRow {
-  std::vector<std::int64_t> codes;
-  double absmax;
-};
-
-QuantizedRow quantize(const float* x, std::int64_t k, const std::vector<bool>& outlier) {
-  float absmax = 0.0F;
-  for (std::int64_t i = 0; i < k; ++i) {
-    if (!outlier[i]) absmax = std::max(absmax, std::fabs(x[i]));
-  }
-  const float factor = absmax > 0.0F ? std::min(127.0F / absmax, FLT_MAX) : 0.0F;
-  QuantizedRow row{std::vector<std::int64_t>(k), absmax};
-  for (std::int64_t i = 0; i < k; ++i) {
-    if (!outlier[i]) row.codes[i] = static_cast<std::int64_t>(std::nearbyint(x[i] * factor));
-  }
-  return row;
-}
-
-Reference reference(const precision::EncodedTensor& weight, const Values& x,
-                    const CallOptions& options) {
-  const std::int64_t k = weight.cols;
-  Values in = x;
-  for (float& v : in) v = testing::rounded_to(options.x_type, v);
-  std::vector<bool> outlier(k);
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    if (options.threshold > 0.0F && std::fabs(in[i]) >= options.threshold) outlier[i % k] = true;
-  }
-  Reference result;
-  result.outlier_columns = std::count(outlier.begin(), outlier.end(), true);
-  const auto* codes = reinterpret_cast<const std::int8_t*>(weight.codes.bytes.data());
-  for (std::int64_t r = 0; r < options.m; ++r) {
-    const QuantizedRow row = quantize(in.data() + r * k, k, outlier);
-    for (std::int64_t c = 0; c < weight.rows; ++c) {
-      std::int64_t sum = 0;
-      double apart = 0, magnitude = 0;
-      for (std::int64_t i = 0; i < k; ++i) {
-        sum += row.codes[i] * codes[c * k + i];
-        if (!outlier[i]) continue;
-        const double product =
-            in[r * k + i] * (codes[c * k + i] * double{weight.scales[c]} / 127.0);
-        apart += product;
-        magnitude += std::fabs(product);
-      }
-      const double bias = options.bias.empty() ? 0.0 : options.bias[c];
-      const double main = static_cast<double>(sum) * row.absmax * weight.scales[c] / 16129.0;
-      const double y = main + apart + bias;
-      result.y.push_back(y);
-      result.bound.push_back((std::fabs(main) + magnitude + std::fabs(bias)) *
-                                 static_cast<double>(result.outlier_columns + 8) * 0x1p-24 +
-                             std::fabs(y) * testing::half_ulp(options.y_type) + FLT_MIN);
-    }
-  }
-  return result;
-}
-
 void check(const precision::EncodedTensor& weight, const Values& x, const CallOptions& options) {
-  const Reference expected = reference(weight, x, options);
+  const testing::Int8Reference expected = testing::int8_reference(weight, x, options);
   for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
     const PackedWeight packed = testing::pack(*kernel, weight);
     const testing::CallResult result = testing::call(*kernel, packed, x, options);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "kernels/cpu/linear/identity.h"
+#include "linear_reference.h"
 #include "linear_testing.h"
 #include "precision/encodings/block_forms.h"
 
@@ -15,50 +16,9 @@
 namespace assay::kernels::cpu {
 namespace {
 
+using testing::Reference;
+using testing::reference;
 using testing::Values;
-
-/// Weights as the kernel multiplies them: dequantized, then rounded to the compute type. int8 codes
-/// are exact in every type; their scale is applied in f32.
-Values operands(const precision::EncodedTensor& weight, DType compute) {
-  Values values = testing::decoded(weight);
-  if (weight.encoding == Encoding::int8) return values;
-  for (float& v : values) v = testing::rounded_to(compute, v);
-  return values;
-}
-
-/// y and the bound of its error: k + 6 roundings of f32 on sums of magnitudes, one of the output,
-/// and denormals that count as zero in bf16 products.
-struct Reference {
-  std::vector<double> y;
-  std::vector<double> bound;
-};
-
-Reference reference(const precision::EncodedTensor& weight, const Values& x, std::int64_t m,
-                    const testing::CallOptions& options, DType compute) {
-  const Values w = operands(weight, compute);
-  Values in = x;
-  for (float& v : in) v = testing::rounded_to(compute, testing::rounded_to(options.x_type, v));
-  Reference result;
-  for (std::int64_t r = 0; r < m; ++r) {
-    for (std::int64_t c = 0; c < weight.rows; ++c) {
-      double sum = 0, magnitude = 0, inputs = 0;
-      for (std::int64_t i = 0; i < weight.cols; ++i) {
-        const double a = in[r * weight.cols + i];
-        sum += a * w[c * weight.cols + i];
-        magnitude += std::fabs(a * w[c * weight.cols + i]);
-        inputs += std::fabs(a) + std::fabs(w[c * weight.cols + i]);
-      }
-      const double bias = options.bias.empty() ? 0.0 : options.bias[c];
-      const double steps = static_cast<double>(weight.cols) + 6;
-      result.y.push_back(sum + bias);
-      result.bound.push_back((magnitude + std::fabs(bias)) * steps * 0x1p-24 +
-                             std::fabs(sum + bias) * testing::half_ulp(options.y_type) +
-                             inputs * FLT_MIN + 0x1p-24 * FLT_MIN +
-                             (options.y_type == DType::f16 ? 0x1p-25 : 0.0));
-    }
-  }
-  return result;
-}
 
 void expect_near(const Values& y, const Reference& expected, const std::string& what) {
   ASSERT_EQ(y.size(), expected.y.size());
@@ -72,7 +32,7 @@ void check(const LinearKernel& kernel, const precision::EncodedTensor& weight,
   const testing::CallResult result = testing::call(kernel, packed, x, options);
   EXPECT_EQ(result.identity, kernel.identity);
   const DType compute = kernel.identity.compute;
-  expect_near(result.y, reference(weight, x, options.m, options, compute),
+  expect_near(result.y, reference(weight, x, options, compute),
               fmt::format("{} n={} k={} m={}{}", kernel.identity.kernel, weight.rows, weight.cols,
                           options.m, weight.nested != nullptr ? " double-quantized" : ""));
 }
