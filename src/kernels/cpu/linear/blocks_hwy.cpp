@@ -19,14 +19,14 @@ HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::cpu {
 namespace HWY_NAMESPACE {
 
+/// Codes of four bits have a table, others an offset. A test has it: under the sanitizers a
+/// comparison of pointers is no constant.
 template <std::size_t I, DType C>
 consteval NativeOps block_ops() {
   constexpr precision::BlockForm kForm = *precision::kBlockForms[I].form;
   if constexpr (kForm.bits == 4) {
-    static_assert(kForm.table != nullptr);
     return decoding<NibbleVisitor<C, kForm.has_minima()>>(C, kNibbleUnit, source_blocks);
   } else {
-    static_assert(kForm.table == nullptr);
     return decoding<PlaneVisitor<kForm.bits, kForm.offset, kForm.has_minima(), C>>(C, kPlaneUnit,
                                                                                    source_blocks);
   }
