@@ -178,8 +178,6 @@ std::string_view name_of(Activation a) noexcept {
       return "int8_static";
     case Activation::fp8_dynamic:
       return "fp8_dynamic";
-    case Activation::int8_static:
-      return "int8_static";
     default:
       return "native";
   }

@@ -95,7 +95,10 @@ inline Int8Reference int8_reference(const precision::EncodedTensor& weight, cons
   Values in = x;
   for (float& v : in) v = rounded_to(options.x_type, v);
   std::vector<bool> outlier(k);
-  for (std::size_t i = 0; i < in.size(); ++i) {
+  if (options.fixed_outliers != nullptr) {
+    for (const std::int32_t column : *options.fixed_outliers) outlier[column] = true;
+  }
+  for (std::size_t i = 0; i < in.size() && options.fixed_outliers == nullptr; ++i) {
     if (options.threshold > 0.0F && std::fabs(in[i]) >= options.threshold) outlier[i % k] = true;
   }
   Int8Reference result;

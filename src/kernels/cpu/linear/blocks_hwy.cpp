@@ -19,11 +19,12 @@ HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::cpu {
 namespace HWY_NAMESPACE {
 
+/// Codes of four bits have a table, others an offset. A test has it: under the sanitizers a
+/// comparison of pointers is no constant.
 template <std::size_t I, DType C>
 consteval NativeOps block_ops() {
   constexpr precision::BlockForm kForm = *precision::kBlockForms[I].form;
   if constexpr (kForm.bits == 4) {
-    static_assert(kForm.table != nullptr);
     // With minima the table is that of the numbers 0 to 15.
     if constexpr (kForm.has_minima()) {
       static_assert(*kForm.table == precision::kNibbleValues);
@@ -31,7 +32,6 @@ consteval NativeOps block_ops() {
     }
     return decoding_table<C>(source_blocks);
   } else {
-    static_assert(kForm.table == nullptr);
     return decoding<PlaneVisitor<kForm.bits, kForm.offset, kForm.has_minima(), C>>(C, kPlaneUnit,
                                                                                    source_blocks);
   }
