@@ -70,8 +70,7 @@ void add_tokenize(CLI::App& program, Outcome& outcome) {
   command->add_flag("--no-special", arguments->no_special, "no [CLS], [SEP], <s> and the like");
   command->add_flag("--parse-special", arguments->parse_special,
                     "special tokens written in the text become their ids");
-  command->add_flag("--whole", arguments->whole,
-                    "neither truncate nor pad as tokenizer.json says");
+  command->add_flag("--whole", arguments->whole, "neither truncate nor pad as tokenizer.json says");
   command->footer("Example: echo 'Hello there' | assay tokenize -m model.gguf");
   command->callback([arguments, &outcome] { outcome.exit_code = run(*arguments); });
 }
