@@ -105,7 +105,7 @@ CalibrationData parse_calibration(const Json& value, const std::string& where) {
   data.table = read_path(object, "table", where);
   if (object.contains("random")) {
     const Json& seed = object.at("random");
-    if (!seed.is_number_unsigned()) {
+    if (!seed.is_number_integer() || seed.get<std::int64_t>() < 0) {
       fail(ErrorCode::usage, "{}: 'random' takes a seed, a whole number", where);
     }
     data.random_seed = seed.get<std::uint64_t>();
