@@ -199,7 +199,7 @@ TEST(Recipe, Errors) {
         "selects no layers");
   }
   EXPECT_USAGE("{default: bf16, sixteen_bit: fp32}", "has not 16 bits");
-  EXPECT_USAGE("{default: bf16, kv: int8}", "no floating type");
+  EXPECT_USAGE("{default: bf16, kv: int4}", "int8 or a floating type");
 }
 
 TEST(Canonical, EqualMeaningsAreEqual) {
