@@ -8,6 +8,8 @@
 namespace assay::kernels::cpu {
 namespace {
 
+using testing::Activation;
+using testing::DType;
 using testing::Values;
 
 struct Part {
