@@ -42,11 +42,11 @@ Failure recipe_failure(const std::string& yaml) {
   } while (false)
 
 TEST(Precision, EveryNameParses) {
-  const std::vector<std::string> expected = {"fp32",  "fp16", "bf16",  "int8",   "int8-weight-only",
-                                             "nf4",   "fp4",  "q4_0",  "q4_1",   "q8_0",
-                                             "q5_0",  "q5_1", "mxfp4", "q2_k",   "q3_k",
-                                             "q4_k",  "q5_k", "q6_k",  "iq4_nl", "iq4_xs",
-                                             "stored"};
+  const std::vector<std::string> expected = {
+      "fp32", "fp16", "bf16",   "tf32",   "int8",  "int8-weight-only",
+      "nf4",  "fp4",  "fp8",    "q4_0",   "q4_1",  "q8_0",
+      "q5_0", "q5_1", "mxfp4",  "q2_k",   "q3_k",  "q4_k",
+      "q5_k", "q6_k", "iq4_nl", "iq4_xs", "stored"};
   EXPECT_EQ(precision_names(), expected);
   for (const std::string& name : expected) {
     const Precision p = parse_precision(name, "test");
