@@ -3,18 +3,24 @@
 //
 //   linear_bench --benchmark_filter='nf4.*vnni.*/m:1/'
 //
+// Beside bytes and operations a second stand their shares of what the machine was seen to do in the
+// same run: reading memory, and the instruction that the kernel multiplies with. roofline.py draws
+// them from --benchmark_format=json.
+//
 // Shapes are those of a small decoder and of an 8B one's output projection; weights of a decode
 // step rotate through copies that exceed the last cache, as the layers of a model do.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "kernels/cpu/linear.h"
+#include "machine_limits.h"
 
 namespace {
 
@@ -119,6 +125,31 @@ struct Setup {
   }
 };
 
+benchmarks::Unit unit_of(const precision::KernelIdentity& identity) {
+  const bool narrow = identity.path == "amx" || identity.path == "avx512_vnni_bf16";
+  if (identity.compute == DType::i8)
+    return narrow ? benchmarks::Unit::int8 : benchmarks::Unit::int16;
+  return narrow ? benchmarks::Unit::bf16 : benchmarks::Unit::f32;
+}
+
+/// Measured once for each number of threads, unit and path.
+struct Limits {
+  double bytes;
+  double operations;
+};
+
+Limits limits_of(const LinearKernel& kernel, int threads) {
+  static std::map<int, double> bandwidths;
+  static std::map<std::string, double> peaks;
+  const benchmarks::Unit unit = unit_of(kernel.identity);
+  if (!bandwidths.contains(threads)) bandwidths[threads] = benchmarks::read_bandwidth(threads);
+  const std::string key = fmt::format("{} {} {}", kernel.identity.path, int(unit), threads);
+  if (!peaks.contains(key)) {
+    peaks[key] = benchmarks::peak_operations(threads, kernel.identity.path, unit);
+  }
+  return {bandwidths[threads], peaks[key]};
+}
+
 void run(benchmark::State& state, const LinearKernel& kernel, Problem p, Options options,
          const std::string& name) {
   static std::unique_ptr<Setup> setup;
@@ -134,6 +165,7 @@ void run(benchmark::State& state, const LinearKernel& kernel, Problem p, Options
     state.SkipWithError(fmt::format("wrong result: relative error {}", error).c_str());
     return;
   }
+  const Limits limits = limits_of(kernel, options.threads);
   for (auto _ : state) setup->call(kernel, options.threshold);
   const auto iterations = static_cast<double>(state.iterations());
   using benchmark::Counter;
@@ -141,6 +173,14 @@ void run(benchmark::State& state, const LinearKernel& kernel, Problem p, Options
   const auto bytes = static_cast<double>(setup->copies[0].bytes());
   state.counters["ops/s"] = Counter(operations * iterations, Counter::kIsRate);
   state.counters["weight B/s"] = Counter(bytes * iterations, Counter::kIsRate, Counter::kIs1024);
+  state.counters["of memory"] = Counter(bytes * iterations / limits.bytes, Counter::kIsRate);
+  if (limits.operations > 0) {
+    state.counters["of peak"] =
+        Counter(operations * iterations / limits.operations, Counter::kIsRate);
+  }
+  state.counters["ops/byte"] = operations / bytes;
+  state.counters["memory B/s"] = limits.bytes;
+  state.counters["peak ops/s"] = limits.operations;
 }
 
 void add(const LinearKernel& kernel, Problem p, Options options) {

@@ -43,7 +43,9 @@ DIFFERENCE_SHOWN = 5
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--assay", type=Path, required=True, help="the binary")
+    parser.add_argument("--assay", type=Path, help="the binary; without it, only lm-eval runs")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER",
+                        help="keep lm-eval's answers there, and take them from there: it is the slower side")
     parser.add_argument("--smollm2", type=Path, required=True, help="the GGUF, for both sides")
     parser.add_argument("--hellaswag", type=Path, help="JSONL with query, endings, label")
     parser.add_argument("--mmlu", type=Path, help="folder with dev and val")
@@ -116,6 +118,21 @@ def reference_samples(model: HFLM, tasks: dict, limit: int) -> tuple[dict, dict]
     return samples, out["results"]
 
 
+def kept_samples(options: argparse.Namespace, name: str, limit: int, make) -> tuple[dict, dict]:
+    """reference_samples() of make() = (model, tasks), or what an earlier run has kept of it."""
+    file = options.keep / f"{name}_{limit}.json" if options.keep else None
+    if file and file.exists():
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return kept["samples"], kept["results"]
+    samples, results = reference_samples(*make(), limit)
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        accuracies = {task: {key: value for key, value in result.items()
+                             if isinstance(value, float)} for task, result in results.items()}
+        file.write_text(json.dumps({"samples": samples, "results": accuracies}), encoding="utf-8")
+    return samples, results
+
+
 def assay_answers(options: argparse.Namespace, task: str, path: Path, limit: int, store: Path,
                   precision: str = "fp32") -> tuple[list[dict], dict]:
     """The answers to a task, from the store, and the row's metrics."""
@@ -151,11 +168,13 @@ def compare_share(name: str, ours: float, theirs: float) -> bool:
     return same
 
 
-def check(options: argparse.Namespace, model: HFLM, scratch: Path) -> bool:
+def check(options: argparse.Namespace, scratch: Path) -> bool:
     good = True
     if options.hellaswag:
-        theirs, results = reference_samples(
-            model, {"hellaswag": hellaswag_task(options.hellaswag)}, options.items)
+        theirs, results = kept_samples(
+            options, "hellaswag", options.items,
+            lambda: (reference_model(options), {"hellaswag": hellaswag_task(options.hellaswag)}))
+    if options.hellaswag and options.assay:
         answers, metrics = assay_answers(options, "hellaswag", options.hellaswag, options.items,
                                          scratch / "hellaswag.db")
         good &= compare("hellaswag", [a["log_likelihoods"] for a in answers], theirs["hellaswag"])
@@ -163,8 +182,10 @@ def check(options: argparse.Namespace, model: HFLM, scratch: Path) -> bool:
             good &= compare_share(f"hellaswag {metric}", metrics[metric]["value"],
                                   results["hellaswag"][f"{metric},none"])
     if options.mmlu:
-        theirs, results = reference_samples(model, mmlu_tasks(options.mmlu, scratch),
-                                            options.per_subject)
+        theirs, results = kept_samples(
+            options, "mmlu", options.per_subject,
+            lambda: (reference_model(options), mmlu_tasks(options.mmlu, scratch)))
+    if options.mmlu and options.assay:
         answers, metrics = assay_answers(options, "mmlu", options.mmlu, options.per_subject,
                                          scratch / "mmlu.db")
         by_subject = [ll for name in sorted(theirs) for ll in theirs[name]]
@@ -202,12 +223,11 @@ def speed(options: argparse.Namespace, model: HFLM, scratch: Path) -> None:
 def main() -> int:
     options = arguments()
     torch.set_num_threads(options.threads)
-    model = reference_model(options)
     with tempfile.TemporaryDirectory() as folder:
         if options.speed:
-            speed(options, model, Path(folder))
+            speed(options, reference_model(options), Path(folder))
             return 0
-        return 0 if check(options, model, Path(folder)) else 1
+        return 0 if check(options, Path(folder)) else 1
 
 
 if __name__ == "__main__":

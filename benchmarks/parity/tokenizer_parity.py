@@ -87,10 +87,11 @@ def chunks(lines):
 
 
 class Program:
-    """`assay tokenize` on a model."""
+    """`assay tokenize` on a model, of whole texts or as its tokenizer.json says."""
 
-    def __init__(self, binary, model):
+    def __init__(self, binary, model, whole=True):
         self.command = [str(binary), "tokenize", "-m", str(model), "--json", "-o", "ids", "--parse-special"]
+        self.command += ["--whole"] * whole
 
     def ids(self, lines):
         text = "".join(json.dumps(line) + "\n" for line in lines)
@@ -103,12 +104,16 @@ class Program:
 class Package:
     """`tokenizers` on a tokenizer.json."""
 
-    def __init__(self, config):
+    def __init__(self, config, whole=True):
         self.tokenizer = Tokenizer.from_str(json.dumps(config))
-        self.tokenizer.no_truncation()
-        self.tokenizer.no_padding()
+        self.whole = whole
+        if whole:
+            self.tokenizer.no_truncation()
+            self.tokenizer.no_padding()
 
     def ids(self, lines):
+        if not self.whole:  # a batch would be padded to its longest text
+            return [self.tokenizer.encode(line).ids for line in lines]
         return [encoding.ids for encoding in self.tokenizer.encode_batch(lines)]
 
 
@@ -157,7 +162,9 @@ def sides(arguments, folder, text):
             yield name, Program(arguments.assay, write_model(folder, name, config)), Package(config)
     if arguments.minilm and "minilm" in wanted:
         path = Path(arguments.minilm)
-        yield "minilm", Program(arguments.assay, path), Package(json.loads((path / "tokenizer.json").read_text()))
+        config = json.loads((path / "tokenizer.json").read_text())
+        yield "minilm", Program(arguments.assay, path), Package(config)
+        yield "minilm, its lengths", Program(arguments.assay, path, False), Package(config, False)
     if arguments.smollm2 and "smollm2" in wanted:
         yield "smollm2", Program(arguments.assay, arguments.smollm2), LlamaCpp(arguments.smollm2)
 

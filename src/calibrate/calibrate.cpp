@@ -40,11 +40,30 @@ std::string hash_of(const Data& data) {
   return hash.hex();
 }
 
+/// There to measure speed where no data are; what it says about a real text is nothing.
+Data random_tokens(const engine::ModelSource& source, const precision::CalibrationData& wanted) {
+  base::Random random(*wanted.random_seed);
+  const auto length = std::min<std::int64_t>(wanted.length, source.config().max_positions);
+  Data data;
+  data.sequences.resize(static_cast<std::size_t>(wanted.samples));
+  for (auto& sequence : data.sequences) {
+    sequence.resize(static_cast<std::size_t>(length));
+    for (TokenId& id : sequence) {
+      id = static_cast<TokenId>(
+          random.below(static_cast<std::uint64_t>(source.config().vocabulary)));
+    }
+  }
+  data.origin = fmt::format("random tokens (seed {}), {} sequences, {} tokens", *wanted.random_seed,
+                            wanted.samples, token_count(data));
+  return data;
+}
+
 }  // namespace
 
 Data read_data(const engine::ModelSource& source, const precision::CalibrationData& wanted) {
-  const std::filesystem::path file(wanted.file);
   Data data;
+  if (wanted.random_seed) return random_tokens(source, wanted);
+  const std::filesystem::path file(wanted.file);
   data.sequences = engine::read_samples(source, file, wanted.samples, wanted.length);
   data.origin = fmt::format("{}, {} sequences, {} tokens", file.filename().string(),
                             data.sequences.size(), token_count(data));

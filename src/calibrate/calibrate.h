@@ -11,7 +11,7 @@ struct Data {
   std::string origin;  ///< "wiki.txt, 32 sequences, 8192 tokens"
 };
 
-/// Whatever engine::read_samples reads; its errors.
+/// Random tokens where these are asked for, else whatever engine::read_samples reads; its errors.
 [[nodiscard]] Data read_data(const engine::ModelSource& source,
                              const precision::CalibrationData& wanted);
 

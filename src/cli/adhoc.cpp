@@ -20,6 +20,9 @@ void add_adhoc_options(CLI::App& command, AdhocArguments& a) {
                   "names, an inline recipe ('{precision: nf4, double_quant: true}') or a file")
       ->capture_default_str();
   command.add_option("--device", a.device, "cpu, cuda[:N] or auto")->capture_default_str();
+  command.add_option("--calibration", a.calibration,
+                     "for recipes that need calibration and name none: a table of assay calibrate "
+                     "(.json), or text or pre-tokenized data");
   command.add_option("-t,--threads", a.threads, "0: all that this process may use");
   command.add_option("--on-unsupported", a.on_unsupported, "fail or fallback")
       ->check(CLI::IsMember({"fail", "fallback"}))
@@ -28,6 +31,18 @@ void add_adhoc_options(CLI::App& command, AdhocArguments& a) {
       ->capture_default_str();
   command.add_flag("--resume", a.resume, "take finished cells from the store");
   add_screen_options(command, a.screen);
+}
+
+precision::Recipe with_calibration(const precision::Recipe& recipe, const std::string& file) {
+  if (file.empty() || recipe.calibration || !recipe.needs_calibration()) return recipe;
+  const std::string path = std::filesystem::absolute(file).string();
+  Json spec = recipe.spec.is_string() ? Json{{"precision", recipe.spec}} : recipe.spec;
+  if (path.ends_with(".json")) {
+    spec["calibration"] = {{"table", path}};
+  } else {
+    spec["calibration"] = path;
+  }
+  return precision::parse_recipe(recipe.name, spec, "--calibration");
 }
 
 study::Study adhoc_study(const std::string& name, const AdhocArguments& arguments) {
@@ -40,7 +55,8 @@ study::Study adhoc_study(const std::string& name, const AdhocArguments& argument
   for (const auto& model : arguments.models) {
     const auto path = engine::find_model(model);
     const auto source = engine::ModelSource::open(path);
-    for (const auto& recipe : recipes) {
+    for (const auto& given : recipes) {
+      const auto recipe = with_calibration(given, arguments.calibration);
       study.cells.push_back({.id = source->name() + "/" + recipe.name,
                              .model = path,
                              .recipe_name = recipe.name,

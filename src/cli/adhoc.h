@@ -14,6 +14,7 @@ struct AdhocArguments {
   std::string precision = "bf16";
   std::string device = "cpu";
   int threads = 0;
+  std::string calibration;  ///< table or data for recipes that need some and name none
   std::string on_unsupported = "fail";
   std::string store = "assay.db";
   std::vector<std::string> only;
@@ -21,6 +22,10 @@ struct AdhocArguments {
   ScreenOptions screen;
 };
 void add_adhoc_options(CLI::App& command, AdhocArguments& arguments);
+
+/// The recipe, with this calibration where it needs one and names none.
+[[nodiscard]] precision::Recipe with_calibration(const precision::Recipe& recipe,
+                                                 const std::string& file);
 
 /// One cell per model and recipe, without workload or tasks.
 [[nodiscard]] study::Study adhoc_study(const std::string& name, const AdhocArguments& arguments);

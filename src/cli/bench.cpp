@@ -70,7 +70,9 @@ void add_bench(CLI::App& program, Outcome& outcome) {
   command->add_option("--warmup", a->warmup, "iterations before the timed ones (at least)");
   command->add_option("--min-seconds", a->min_seconds, "time at least this long");
   command->add_option("--seed", a->seed, "of the random tokens")->capture_default_str();
-  command->add_option("--data", a->data, "text file whose lines stand in for random tokens");
+  command->add_option(
+      "--data", a->data,
+      "real samples in place of random tokens: text, a table or pre-tokenized; file or folder");
   command->add_flag("--deterministic", a->deterministic,
                     "CUDA: kernels whose results are the same bits every time, as scoring uses");
   command->add_flag("--noise-floor", a->noise_floor,

@@ -19,6 +19,7 @@ void add_report(CLI::App& program, Outcome& outcome);
 void add_generate(CLI::App& program, Outcome& outcome);
 void add_tokenize(CLI::App& program, Outcome& outcome);
 void add_quantize(CLI::App& program, Outcome& outcome);
+void add_calibrate(CLI::App& program, Outcome& outcome);
 void add_make_model(CLI::App& program, Outcome& outcome);
 void add_inspect(CLI::App& program, Outcome& outcome);
 void add_doctor(CLI::App& program, Outcome& outcome);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/io.h"
+#include "cli/adhoc.h"
 #include "cli/commands.h"
 #include "cli/lines.h"
 #include "cli/progress_line.h"
@@ -19,6 +20,7 @@ struct GenerateArguments {
   std::string model;
   std::string precision = "bf16";
   std::string device = "cpu";
+  std::string calibration;
   std::string prompt;
   std::string prompt_file;
   bool chat = false;
@@ -34,6 +36,7 @@ struct GenerateArguments {
 engine::Model load(const GenerateArguments& arguments) {
   const auto recipes = precision::parse_recipe_argument(arguments.precision);
   if (recipes.size() != 1) fail(ErrorCode::usage, "generate takes one --precision");
+  const auto recipe = with_calibration(recipes.front(), arguments.calibration);
   const std::string path = engine::find_model(arguments.model);
   auto source = engine::ModelSource::open(path);
   if (!source->config().causal) {
@@ -45,7 +48,7 @@ engine::Model load(const GenerateArguments& arguments) {
     line.update("load", stage, fraction);
   };
   const study::Cell cell{.model = path, .device = arguments.device, .threads = arguments.threads};
-  auto plan = study::calibrated_plan(*source, recipes.front(), cell, progress);
+  auto plan = study::calibrated_plan(*source, recipe, cell, progress);
   return {std::move(source), std::move(plan), {.threads = arguments.threads, .progress = progress}};
 }
 
@@ -167,6 +170,8 @@ void add_generate(CLI::App& program, Outcome& outcome) {
   command->add_option("--precision,--recipe", a->precision, "precision or recipe")
       ->capture_default_str();
   command->add_option("--device", a->device, "cpu, cuda[:N] or auto")->capture_default_str();
+  command->add_option("--calibration", a->calibration,
+                      "table or data, for a recipe that needs calibration and names none");
   command->add_option("-p,--prompt", a->prompt, "text to continue");
   command->add_option("-f,--prompt-file", a->prompt_file, "file with the text to continue");
   command->add_flag("--chat", a->chat,

@@ -10,6 +10,7 @@ namespace {
 struct StudyArguments {
   std::string file;
   std::string store;
+  std::string device;
   std::vector<std::string> only;
   bool rerun = false;
   bool resume = false;
@@ -17,9 +18,21 @@ struct StudyArguments {
   ScreenOptions screen;
 };
 
+/// Every cell on `device` in place of the study's own.
+void move_to(study::Study& study, const std::string& device) {
+  for (auto& cell : study.cells) {
+    if (cell.id.ends_with("@" + cell.device)) {
+      fail(ErrorCode::usage, "--device {}: study '{}' names several devices itself", device,
+           study.name);
+    }
+    cell.device = device;
+  }
+}
+
 study::Study read(const StudyArguments& arguments) {
   study::Study study = study::read_study(arguments.file);
   if (!arguments.store.empty()) study.store = arguments.store;
+  if (!arguments.device.empty()) move_to(study, arguments.device);
   for (auto& cell : study.cells) {
     const bool timed = cell.workload.is_object();
     if (timed && arguments.interleave > 0) cell.workload["interleave"] = arguments.interleave;
@@ -68,6 +81,11 @@ void add_study(CLI::App& program, Outcome& outcome) {
     auto* command = study->add_subcommand(name, help);
     command->add_option("file", arguments->file, "study file (YAML)")->required();
     command->add_option("--store", arguments->store, "SQLite file in place of the study's own");
+    command->add_option("--device", arguments->device, "device in place of the study's own");
+    command
+        ->add_flag("--interleave{3}", arguments->interleave,
+                   "cells take turns in so many rounds (3), so that drift hits all alike")
+        ->check(CLI::Range(1, 1000));
     command->callback([arguments, action, &outcome] { outcome.exit_code = action(*arguments); });
     return command;
   };
@@ -76,10 +94,6 @@ void add_study(CLI::App& program, Outcome& outcome) {
   runner->add_flag("--rerun", arguments->rerun, "measure again what is there");
   runner->add_flag("--resume", arguments->resume,
                    "continue where the last run stopped (what happens anyway)");
-  runner
-      ->add_flag("--interleave{3}", arguments->interleave,
-                 "cells take turns in so many rounds (3), so that drift hits all alike")
-      ->check(CLI::Range(1, 1000));
   add_screen_options(*runner, arguments->screen);
   runner->footer("Example: assay study run studies/quickstart.yaml -o md");
   add("check", "List every problem of a study at once, without running it", check)

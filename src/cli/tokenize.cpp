@@ -17,6 +17,7 @@ struct TokenizeArguments {
   bool json = false;
   bool no_special = false;
   bool parse_special = false;
+  bool whole = false;
 };
 
 /// A line that is a JSON string.
@@ -34,7 +35,8 @@ int run(const TokenizeArguments& arguments) {
   }
   const auto tokenizer = text::load_tokenizer(files::locate_model(model));
   const text::EncodeOptions options{.add_special = !arguments.no_special,
-                                    .parse_special = arguments.parse_special};
+                                    .parse_special = arguments.parse_special,
+                                    .file_lengths = !arguments.whole};
   std::size_t number = 1;
   for (std::string line; read_line(line);) {
     const auto ids = tokenizer->encode(arguments.json ? text_of(line, number) : line, options);
@@ -68,6 +70,7 @@ void add_tokenize(CLI::App& program, Outcome& outcome) {
   command->add_flag("--no-special", arguments->no_special, "no [CLS], [SEP], <s> and the like");
   command->add_flag("--parse-special", arguments->parse_special,
                     "special tokens written in the text become their ids");
+  command->add_flag("--whole", arguments->whole, "neither truncate nor pad as tokenizer.json says");
   command->footer("Example: echo 'Hello there' | assay tokenize -m model.gguf");
   command->callback([arguments, &outcome] { outcome.exit_code = run(*arguments); });
 }

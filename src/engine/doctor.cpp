@@ -27,7 +27,9 @@ double allowed_error(const precision::Precision& precision, tensor::DType type) 
   // tf32 multiplies values of 11 bits.
   const bool tf32 = type == tensor::DType::tf32;
   const double output = tf32 ? 2e-3 : type == tensor::DType::f32 ? 1e-5 : 1e-2;
-  if (precision.activation == precision::Activation::int8_dynamic) return output + 2e-2;
+  const bool int8 = precision.activation == precision::Activation::int8_dynamic ||
+                    precision.activation == precision::Activation::int8_static;
+  if (int8) return output + 2e-2;
   // Half a step of E4M3 is 2^-4 of a value, in each of k products.
   if (precision.activation == precision::Activation::fp8_dynamic) return output + 6e-2;
   return output;
@@ -98,7 +100,11 @@ void try_precision(const precision::Precision& precision, Bench& bench, Diagnosi
   precision::Ledger ledger;
   ops::Context context{
       .pool = bench.pool, .workspace = workspace, .ledger = ledger, .cuda = &bench.queues};
-  const ops::Linear layer("doctor", weight, {}, precision, choice.kernel, context, bench.device());
+  ops::Linear layer("doctor", weight, {}, precision, choice.kernel, context, bench.device());
+  if (precision.activation == precision::Activation::int8_static) {
+    layer.fix_range(
+        std::abs(*std::ranges::max_element(values, {}, [](float v) { return std::abs(v); })));
+  }
   const tensor::Matrix x_there(x.type(), kTokens, kCols, bench.device());
   const tensor::Matrix y_there(x.type(), kTokens, kRows, bench.device());
   ops::copy(x.view(), x_there.view(), context);

@@ -73,9 +73,20 @@ class Loader {
     }
   }
 
-  EncodedTensor stored(const WeightSpec& spec, const std::string& tensor,
-                       std::int64_t expert) const {
-    EncodedTensor weight = source_.tensors().encoded(*source_.tensors().find(tensor));
+  /// What a file stores as several tensors is put together once for all layers that are parts of
+  /// it: experts, and what is fused with them.
+  EncodedTensor whole(const std::string& name) {
+    const files::StoredTensor& tensor = *source_.tensors().find(name);
+    if (tensor.assemble == nullptr) return source_.tensors().encoded(tensor);
+    if (assembled_name_ != name) {
+      assembled_ = source_.tensors().encoded(tensor);
+      assembled_name_ = name;
+    }
+    return assembled_;
+  }
+
+  EncodedTensor stored(const WeightSpec& spec, const std::string& tensor, std::int64_t expert) {
+    EncodedTensor weight = whole(tensor);
     if (spec.experts > 0) {
       const std::int64_t rows = weight.rows / spec.experts;
       weight = slice_rows(weight, expert * rows, rows);
@@ -95,7 +106,7 @@ class Loader {
 
   /// A norm or bias in f32, rounded to the activation type.
   std::vector<float> vector(const WeightSpec& spec, const std::string& tensor,
-                            std::int64_t expert = 0) const {
+                            std::int64_t expert = 0) {
     return named(tensor, [&] {
       EncodedTensor weight = stored(spec, tensor, expert);
       if (weight.rows != 1) std::swap(weight.rows, weight.cols);
@@ -199,6 +210,7 @@ class Loader {
 
   void keep(const std::string& role, const PlanEntry& entry, ops::Linear layer) {
     if (entry.outliers) layer.fix_outliers(*entry.outliers, context_);
+    if (entry.activation_range) layer.fix_range(*entry.activation_range);
     weights_.matrices.emplace(role, std::move(layer));
   }
 
@@ -230,6 +242,8 @@ class Loader {
   ops::Context& context_;
   const base::ProgressSink& progress_;
   models::Weights weights_;
+  std::string assembled_name_;
+  EncodedTensor assembled_;
   double total_ = 0.0;
   double done_ = 0.0;
 };

@@ -81,7 +81,7 @@ class Planner {
     if (!entry.precision.needs_calibration() || !entry.reason.empty()) return;
     if (!recipe_.calibration) {
       entry.reason =
-          "no calibration data: add `calibration: FILE` (text or pre-tokenized) to the recipe";
+          "needs calibration data: add `calibration: FILE` (text or pre-tokenized) to the recipe";
       return;
     }
     if (options_.calibration == nullptr) return;
@@ -92,6 +92,20 @@ class Planner {
     }
     if (entry.precision.calibrated_outliers) {
       entry.outliers = seen->columns_reaching(entry.precision.threshold);
+    }
+    if (entry.precision.activation == precision::Activation::int8_static) set_range(entry, *seen);
+  }
+
+  static void set_range(PlanEntry& entry, const precision::LayerCalibration& seen) {
+    const double percentile = entry.precision.percentile;
+    float range = seen.absmax();
+    if (percentile < 100.0) {
+      range = std::min(range, static_cast<float>(seen.magnitudes.percentile(percentile)));
+    }
+    if (range > 0.0F) {
+      entry.activation_range = range;
+    } else {
+      entry.reason = "the calibration data gave this layer nothing but zeros";
     }
   }
 

@@ -120,8 +120,8 @@ std::vector<std::vector<int>> read_token_rows(const fs::path& path) {
 }
 
 std::vector<LabelledTokens> read_labelled_tokens(const fs::path& path) {
-  const Integers labels = need_integers(path, "labels");
   auto ids = read_token_rows(path);
+  const Integers labels = need_integers(path, "labels");
   if (labels.values.size() != ids.size()) {
     fail(ErrorCode::bad_data, "{}: {} labels for {} samples", labels.place, labels.values.size(),
          ids.size());

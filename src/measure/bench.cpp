@@ -6,7 +6,6 @@
 
 #include "base/hash.h"
 #include "base/progress.h"
-#include "measure/device_probe.h"
 #include "measure/environment.h"
 
 namespace assay::measure {
@@ -14,13 +13,24 @@ namespace {
 
 using engine::TokenId;
 
+/// Real samples give at most so many different inputs; the outputs of each are kept to compare
+/// with.
+constexpr std::size_t kMostInputs = 16;
+
 /// Ids of a workload: taken from `data` in turn, or random with a fixed seed.
 class TokenStream {
  public:
   TokenStream(TokenSequences data, std::int64_t vocabulary, std::uint64_t seed)
       : data_(data), vocabulary_(vocabulary), random_(seed) {}
 
+  /// How many different batches there are before samples come again.
+  [[nodiscard]] std::size_t batches(int batch) const {
+    const std::size_t all = data_.size() / static_cast<std::size_t>(batch);
+    return std::clamp<std::size_t>(all, 1, kMostInputs);
+  }
+  /// From the beginning of a sample; where that is too short, the next ones follow.
   std::vector<TokenId> take(std::int64_t count) {
+    if (position_ > 0) next_sample();
     std::vector<TokenId> ids;
     ids.reserve(static_cast<std::size_t>(count));
     while (static_cast<std::int64_t>(ids.size()) < count) ids.push_back(next());
@@ -32,11 +42,12 @@ class TokenStream {
     if (data_.empty()) {
       return static_cast<TokenId>(random_.below(static_cast<std::uint64_t>(vocabulary_)));
     }
-    while (position_ >= data_[sample_].size()) {
-      sample_ = (sample_ + 1) % data_.size();
-      position_ = 0;
-    }
+    while (position_ >= data_[sample_].size()) next_sample();
     return data_[sample_][position_++];
+  }
+  void next_sample() {
+    sample_ = data_.empty() ? 0 : (sample_ + 1) % data_.size();
+    position_ = 0;
   }
 
   TokenSequences data_;
@@ -101,21 +112,29 @@ std::vector<std::vector<TokenId>> take_batch(TokenStream& stream, int batch, int
   return tokens;
 }
 
-/// Bytes at most held on the GPUs, or why that is not known.
-Json peak_device_memory(const tensor::Device& device) {
-  if (device.kind == tensor::DeviceKind::cpu) {
+/// The most that our own Buffers held on GPUs so far.
+Json peak_device_memory(const precision::Plan& plan) {
+  if (std::ranges::none_of(plan.devices(), [](const tensor::Device& device) {
+        return device.kind == tensor::DeviceKind::cuda;
+      })) {
     return {{"value", nullptr}, {"unit", "B"}, {"reason", "the cell ran on the CPU"}};
   }
-  const auto& probe = device_probe();
-  const auto bytes = probe.peak_bytes ? probe.peak_bytes(device.index) : std::nullopt;
-  if (bytes) return {{"value", *bytes}, {"unit", "B"}};
-  return {{"value", nullptr}, {"unit", "B"}, {"reason", "the device's allocator does not tell"}};
+  return {{"value", tensor::allocation_stats(tensor::DeviceKind::cuda).peak}, {"unit", "B"}};
+}
+
+using TokenBatch = std::vector<std::vector<TokenId>>;
+
+/// The inputs that iterations cycle through: one of random tokens, several of real samples.
+std::vector<TokenBatch> take_batches(TokenStream& stream, int batch, int length) {
+  std::vector<TokenBatch> batches(stream.batches(batch));
+  for (TokenBatch& tokens : batches) tokens = take_batch(stream, batch, length);
+  return batches;
 }
 
 void add_memory(Json& metrics, const engine::Model& model) {
   metrics["weight_bytes"] = {{"value", model.total_weight_bytes()}, {"unit", "B"}};
   metrics["peak_host_memory"] = {{"value", peak_resident_bytes()}, {"unit", "B"}};
-  metrics["peak_device_memory"] = peak_device_memory(model.plan().device);
+  metrics["peak_device_memory"] = peak_device_memory(model.plan());
 }
 
 void add_energy(Json& metrics, const Metering& metering, double units, const std::string& unit) {
@@ -133,49 +152,51 @@ struct RowTiming {
 };
 
 /// What of a row does not depend on what kind of work it was.
-void describe(BenchRow& row, const Timing& samples, const Metering& metering) {
+void describe(BenchRow& row, const Timing& samples, std::size_t inputs, const Metering& metering) {
   row.samples = samples.seconds;
-  row.iterations = {{"asked", samples.asked},
-                    {"ran", samples.seconds.size()},
-                    {"warmup", samples.warmup},
-                    {"steady", samples.steady},
-                    {"checked", samples.checked}};
+  row.iterations = {
+      {"inputs", inputs},         {"asked", samples.asked},   {"ran", samples.seconds.size()},
+      {"warmup", samples.warmup}, {"steady", samples.steady}, {"checked", samples.checked}};
   row.conditions = metering.conditions();
   row.marks = metering.marks();
 }
 
-/// An untimed pass, then the timed ones: outputs of those are held against it. The ledger holds
-/// what ran behind the untimed pass.
-Timing measured(engine::Model& model, const RowTiming& timing,
-                const std::function<tensor::MatrixView()>& pass, BenchRow& row) {
-  Reference reference;
-  reference.keep(pass());
+/// An untimed pass over each input, then the timed ones, which cycle through them: outputs of those
+/// are held against it. The ledger holds what ran behind the untimed passes.
+Timing measured(engine::Model& model, const RowTiming& timing, std::size_t inputs,
+                const std::function<tensor::MatrixView(std::size_t)>& pass, BenchRow& row) {
+  std::vector<Reference> references(inputs);
+  for (std::size_t i = 0; i < inputs; ++i) references[i].keep(pass(i));
   const double tolerance = tolerance_of(model);
   tensor::MatrixView output;
+  std::size_t input = inputs - 1;
   model.ledger().clear();
+  const auto iteration = [&] {
+    input = (input + 1) % inputs;
+    output = pass(input);
+  };
   const auto check = [&] {
-    if (row.reason.empty()) row.reason = reference.difference(output, tolerance);
+    if (row.reason.empty()) row.reason = references[input].difference(output, tolerance);
   };
   timing.metering.forget_windows();
-  Timing samples = time_iterations(
-      timing.options, {.iteration = [&] { output = pass(); }, .after = check, .tick = timing.tick},
-      &timing.metering);
-  describe(row, samples, timing.metering);
+  Timing samples =
+      time_iterations(timing.options, {.iteration = iteration, .after = check, .tick = timing.tick},
+                      &timing.metering);
+  describe(row, samples, inputs, timing.metering);
   return samples;
 }
 
 /// Prompt processing: an empty cache each time, all tokens in one pass.
 BenchRow prompt_row(engine::Model& model, int batch, int length, const RowTiming& timing,
                     TokenStream& stream) {
-  const auto tokens = take_batch(stream, batch, length);
-  const auto sequences = sequences_of(tokens);
+  const auto batches = take_batches(stream, batch, length);
   auto cache = model.make_cache(batch, length);
-  const auto pass = [&] {
+  const auto pass = [&](std::size_t input) {
     for (int slot = 0; slot < batch; ++slot) cache.truncate(slot, 0);
-    return model.decode(sequences, cache);
+    return model.decode(sequences_of(batches[input]), cache);
   };
   BenchRow row{.test = fmt::format("{}pp{}", batch_prefix(batch), length)};
-  const Timing samples = measured(model, timing, pass, row);
+  const Timing samples = measured(model, timing, batches.size(), pass, row);
   row.metrics["tokens_per_second"] = samples.rate(double(batch) * length, "tokens/s");
   row.metrics["ttft"] = samples.latency(1.0, "ms");
   add_energy(row.metrics, timing.metering, double(batch) * length, "J/token");
@@ -191,7 +212,7 @@ BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
   auto cache = model.make_cache(batch, std::max(depth, 1) + count);
   const std::int64_t start = depth;
   if (depth > 0) std::ignore = model.decode(sequences_of(prefix), cache);
-  const auto steps = [&] {
+  const auto steps = [&](std::size_t) {
     for (int slot = 0; slot < batch; ++slot) cache.truncate(slot, start);
     std::vector<engine::Sequence> step(static_cast<std::size_t>(batch));
     for (int i = 0; i < count; ++i) {
@@ -204,7 +225,7 @@ BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
   };
   BenchRow row{.test = fmt::format("{}tg{}", batch_prefix(batch), count)};
   if (depth > 0) row.test += fmt::format("@d{}", depth);
-  const Timing samples = measured(model, timing, steps, row);
+  const Timing samples = measured(model, timing, 1, steps, row);
   row.metrics["tokens_per_second"] = samples.rate(double(batch) * count, "tokens/s");
   row.metrics["tpot"] = samples.latency(count, "ms");
   add_energy(row.metrics, timing.metering, double(batch) * count, "J/token");
@@ -213,12 +234,14 @@ BenchRow generate_row(engine::Model& model, int batch, int count, int depth,
 
 BenchRow encoder_row(engine::Model& model, int batch, int length, const RowTiming& timing,
                      TokenStream& stream) {
-  const auto tokens = take_batch(stream, batch, length);
-  const auto sequences = sequences_of(tokens);
+  const auto batches = take_batches(stream, batch, length);
   const bool labels = model.config().head == models::HeadKind::classifier;
-  const auto pass = [&] { return labels ? model.classify(sequences) : model.embed(sequences); };
+  const auto pass = [&](std::size_t input) {
+    const auto sequences = sequences_of(batches[input]);
+    return labels ? model.classify(sequences) : model.embed(sequences);
+  };
   BenchRow row{.test = fmt::format("b{}s{}", batch, length)};
-  const Timing samples = measured(model, timing, pass, row);
+  const Timing samples = measured(model, timing, batches.size(), pass, row);
   row.metrics["latency"] = samples.latency(batch, "ms");
   row.metrics["samples_per_second"] = samples.rate(batch, "samples/s");
   add_energy(row.metrics, timing.metering, batch, "J/sample");
@@ -246,11 +269,8 @@ class PlanMetering {
  private:
   static std::vector<WatchedDevice> watch_all(const precision::Plan& plan) {
     std::vector<WatchedDevice> devices;
-    devices.push_back(watch(plan.device));
-    const bool falls_back = std::ranges::any_of(plan.entries, [&](const auto& entry) {
-      return entry.kernel.device == tensor::DeviceKind::cpu;
-    });
-    if (falls_back && plan.device.kind != tensor::DeviceKind::cpu) devices.push_back(watch({}));
+    for (const tensor::Device& device : plan.devices()) devices.push_back(watch(device));
+    if (devices.empty()) devices.push_back(watch(plan.device));
     return devices;
   }
 

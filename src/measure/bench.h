@@ -77,16 +77,18 @@ struct BenchRow {
   Json metrics = Json::object();
   std::vector<double> samples = {};
   std::string reason = {};
-  Json iterations = nullptr;            ///< {"asked", "ran", "warmup", "steady", "checked"}
-  Json conditions = nullptr;            ///< Metering::conditions()
+  Json iterations = nullptr;  ///< {"inputs", "asked", "ran", "warmup", "steady", "checked"}
+  Json conditions = nullptr;  ///< Metering::conditions()
   std::vector<std::string> marks = {};  ///< Metering::marks(): what makes the figures doubtful
 };
 
 using RowSink = std::function<void(BenchRow&&)>;
 using TokenSequences = std::span<const std::vector<engine::TokenId>>;
 
-/// Tokens are random with a fixed seed unless `data` (tokenized samples) is given, which is then
-/// cycled through. The ledger holds the timed iterations of the row when `sink` is called.
+/// Tokens are random with a fixed seed unless `data` (tokenized samples) is given: each sequence
+/// then begins with a sample (the next ones follow where it is too short), and the iterations of
+/// prompt and encoder rows cycle through up to 16 different batches. The ledger holds the timed
+/// iterations of the row when `sink` is called.
 void bench_decoder(engine::Model& model, const DecoderWorkload& workload, TokenSequences data,
                    const base::ProgressSink& progress, const RowSink& sink);
 void bench_encoder(engine::Model& model, const EncoderWorkload& workload, TokenSequences data,

@@ -3,17 +3,11 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "measure/device_probe.h"
 #include "measure/nvml.h"
 #include "measure/rapl.h"
 
 namespace assay::measure {
 namespace {
-
-DeviceProbe& probe() {
-  static DeviceProbe probe;
-  return probe;
-}
 
 /// NVML's total-energy counter of one GPU (Volta and later), in mJ since the driver was loaded.
 class NvmlMeter : public EnergyMeter {
@@ -39,9 +33,6 @@ class NvmlMeter : public EnergyMeter {
 };
 
 }  // namespace
-
-const DeviceProbe& device_probe() { return probe(); }
-void set_device_probe(DeviceProbe value) { probe() = std::move(value); }
 
 MeterChoice open_meter(const tensor::Device& device) {
   if (device.kind == tensor::DeviceKind::cpu) return open_rapl(powercap_root());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <limits>
 #include <set>
 #include <thread>
 
@@ -14,9 +15,10 @@ namespace assay::measure {
 namespace {
 
 constexpr auto kReadInterval = std::chrono::milliseconds(5);
-constexpr int kReadsPerLook = 20;   ///< at the state of a GPU
-constexpr double kSlowRead = 1e-3;  ///< a reading that took longer has no known time
-constexpr int kWindows = 3;         ///< with starts a third of a step apart
+constexpr int kReadsPerLook = 20;  ///< at the state of a GPU
+/// A reading that took so much longer than three of the fastest has no known time.
+constexpr double kSlowRead = 1e-3;
+constexpr int kWindows = 3;  ///< with starts a third of a step apart
 constexpr int kIdleSteps = 10;
 constexpr double kIdleSeconds = 1.0;
 constexpr double kShiftable = 0.02;  ///< shorter steps than this need no shifted starts
@@ -41,12 +43,14 @@ struct Seen {
   Range sm_mhz;
   Range memory_mhz;
   Range celsius;
+  std::uint64_t used_bytes = 0;  ///< most, by all processes
   void add(const GpuState& state) {
     throttled.insert(state.throttled.begin(), state.throttled.end());
     for (const GpuProcess& process : state.foreign) foreign.insert(process.pid);
     sm_mhz.add(state.sm_mhz);
     memory_mhz.add(state.memory_mhz);
     celsius.add(state.celsius);
+    used_bytes = std::max(used_bytes, state.used_bytes.value_or(0));
   }
 };
 
@@ -84,7 +88,8 @@ struct Metering::Watched {
   std::vector<CounterReading> readings = {};
   std::string broken = {};  ///< why the counter could not be read in this window
   int steps = 0;
-  double moved = 0.0;  ///< when it last did
+  double moved = 0.0;                                        ///< when it last did
+  double fastest = std::numeric_limits<double>::infinity();  ///< seconds that a reading takes
   EnergyWindow idle = {};
   std::vector<EnergyWindow> windows = {};
   Seen seen = {};
@@ -100,7 +105,8 @@ struct Metering::Watched {
       return;
     }
     const double after = clock_seconds();
-    if (after - before > kSlowRead) return;
+    fastest = std::min(fastest, after - before);
+    if (after - before > 3 * fastest + kSlowRead) return;
     if (!readings.empty() && readings.back().joules != joules) {
       ++steps;
       moved = after;
@@ -310,7 +316,8 @@ Json Metering::conditions() const {
                     {"foreign_processes", device.seen.foreign},
                     {"sm_mhz", device.seen.sm_mhz.to_json()},
                     {"memory_mhz", device.seen.memory_mhz.to_json()},
-                    {"celsius", device.seen.celsius.to_json()}});
+                    {"celsius", device.seen.celsius.to_json()},
+                    {"used_bytes", device.seen.used_bytes}});
   }
   return gpus.empty() ? Json(nullptr) : gpus;
 }

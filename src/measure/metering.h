@@ -60,7 +60,8 @@ class Metering {
   [[nodiscard]] Json net(double units, const std::string& unit) const;
 
   /// Of the GPUs during the windows: {"throttled": [why], "foreign_processes": [pid], "sm_mhz":
-  /// [low, high], "memory_mhz", "celsius"}; null without a GPU.
+  /// [low, high], "memory_mhz", "celsius", "used_bytes" (the most, by all processes)} for each;
+  /// null without one.
   [[nodiscard]] Json conditions() const;
   /// What of that belongs beside a row in words.
   [[nodiscard]] std::vector<std::string> marks() const;

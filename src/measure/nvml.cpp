@@ -9,7 +9,7 @@
 #include <charconv>
 #include <cstdlib>
 
-#include "measure/device_probe.h"
+#include "kernels/cuda/runtime.h"
 #include "measure/nvml_functions.h"
 
 namespace assay::measure {
@@ -118,7 +118,7 @@ std::vector<GpuProcess> foreign_processes(const nvml::Functions& f, nvml::Device
     return process.pid == static_cast<unsigned>(::getpid());
   });
   // Under ids of another namespace one of them is taken for ours, if we compute on a GPU.
-  const bool hidden = own == 0 && !ids_are_ours() && device_probe().uuid;
+  const bool hidden = own == 0 && !ids_are_ours() && !kernels::cuda::devices().empty();
   if (hidden && !found.empty()) found.pop_back();
   std::vector<GpuProcess> processes;
   for (const nvml::ProcessInfo& process : found) {
@@ -152,6 +152,11 @@ NvmlChoice load(const std::string& file) {
     return {nullptr, fmt::format("NVML does not start: {}", reason)};
   }
   return {std::make_shared<const NvmlLibrary>(handle, functions), {}};
+}
+
+const char* library_for_tests() {
+  const char* forced = std::getenv("ASSAY_NVML_LIBRARY");
+  return forced != nullptr && *forced != 0 ? forced : nullptr;
 }
 
 /// The words of CUDA_VISIBLE_DEVICES; nothing when it is not set.
@@ -196,8 +201,8 @@ std::vector<std::size_t> visible_indices(const std::vector<NvmlDevice>& all) {
 }  // namespace
 
 NvmlChoice open_nvml() {
-  const char* forced = std::getenv("ASSAY_NVML_LIBRARY");
-  return load(forced != nullptr && *forced != 0 ? forced : "libnvidia-ml.so.1");
+  const char* forced = library_for_tests();
+  return load(forced != nullptr ? forced : "libnvidia-ml.so.1");
 }
 
 std::string driver_version(const NvmlLibrary& library) {
@@ -220,9 +225,15 @@ std::vector<NvmlDevice> gpus(const std::shared_ptr<const NvmlLibrary>& library) 
 }
 
 GpuChoice find_gpu(int index) {
+  const auto& devices = kernels::cuda::devices();
+  // A library for tests has GPUs of its own.
+  const bool known = library_for_tests() == nullptr && index >= 0 && index < std::ssize(devices);
+  return find_gpu(index, known ? devices[static_cast<std::size_t>(index)].uuid : std::string());
+}
+
+GpuChoice find_gpu(int index, const std::string& uuid) {
   const auto [library, reason] = open_nvml();
   if (!library) return {std::nullopt, reason};
-  const std::string uuid = device_probe().uuid ? device_probe().uuid(index) : std::string();
   if (!uuid.empty()) {
     nvml::Device handle = nullptr;
     const nvml::Result result = (**library).by_uuid(uuid.c_str(), &handle);

@@ -58,7 +58,7 @@ class NvmlDevice {
   std::string uuid_;
 };
 
-/// The library of this process, opened on first use, or the reason why there is none.
+/// The opened library, or the reason why there is none.
 struct NvmlChoice {
   std::shared_ptr<const NvmlLibrary> library;
   std::string reason;
@@ -68,13 +68,15 @@ struct NvmlChoice {
 [[nodiscard]] std::string driver_version(const NvmlLibrary& library);
 [[nodiscard]] std::vector<NvmlDevice> gpus(const std::shared_ptr<const NvmlLibrary>& library);
 
-/// Device "cuda:`index`" of this process: the GPU whose UUID the CUDA side names
-/// (measure/device_probe.h); without it, the index-th that CUDA_VISIBLE_DEVICES leaves, by index or
-/// by (the beginning of a) UUID. Empty with a reason where there is none.
 struct GpuChoice {
   std::optional<NvmlDevice> gpu;
   std::string reason;
 };
+/// Device "cuda:`index`" of this process: the GPU whose UUID CUDA tells, and where there is no CUDA
+/// the index-th that CUDA_VISIBLE_DEVICES leaves, by index or by (the beginning of a) UUID. Empty
+/// with a reason where there is none.
 [[nodiscard]] GpuChoice find_gpu(int index);
+/// The same with the UUID that CUDA tells; empty: none.
+[[nodiscard]] GpuChoice find_gpu(int index, const std::string& uuid);
 
 }  // namespace assay::measure

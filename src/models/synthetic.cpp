@@ -55,8 +55,10 @@ constexpr Shape kShapes[] = {
 constexpr double kOutlierShare = 3.0;
 /// Variance of the rest, halfway through the blocks.
 constexpr double kMiddleVariance = 2.0;
-/// What a norm makes of an outlier column, and of the columns and rows that follow from them.
+/// What a norm makes of an outlier column.
 constexpr double kOutlier = 10.0;
+/// What a value's row makes of them: noise of a deviation of 1.2 is added to it.
+constexpr double kValueOutlier = 12.0;
 /// Of gate and up each: silu(4.7) * 4.7 = 21.9, and beyond 6 while noise takes less than 2.1.
 constexpr double kGateOutlier = 4.7;
 
@@ -125,7 +127,8 @@ class Filler {
     const double depth =
         config_.norm_first ? std::sqrt(2.0 * static_cast<double>(config_.blocks)) : 2.0;
     if (is(weight, "attention.output")) return 1.0 / depth;
-    if (is(weight, "mlp.down")) return 2.0 / depth;
+    // The outliers of the MLP's inner state are as strong as all the rest of it.
+    if (is(weight, "mlp.down")) return (outliers_ && config_.causal ? 1.0 : 2.0) / depth;
     if (is(weight, "mlp.gate") || is(weight, "mlp.up")) return 0.5;
     return 1.0;
   }
@@ -161,7 +164,7 @@ class Filler {
       // A key-value head's column stands in the output of each of its query heads.
       const std::int64_t shared = config_.heads / config_.kv_heads;
       const std::int64_t count = std::max<std::int64_t>(1, kOutlierColumns / shared);
-      patches.push_back(reading(weight, kOutlier, "value", count));
+      patches.push_back(reading(weight, kValueOutlier, "value", count));
     } else if (config_.causal && (is(weight, "mlp.gate") || is(weight, "mlp.up"))) {
       patches.push_back(reading(weight, kGateOutlier, "mlp", kOutlierColumns));
     } else if (weight.bias && (is(weight, "attention.value") || is(weight, "mlp.up"))) {

@@ -120,17 +120,23 @@ class Mapper {
     return prefixed_ ? std::vector{prefixed, name} : std::vector{name, prefixed};
   }
 
+  const StoredTensor* first_of(const std::vector<std::string>& names, std::string_view suffix,
+                               std::string_view older) const {
+    for (const std::string& name : names) {
+      for (const std::string_view end : {suffix, older}) {
+        if (const StoredTensor* tensor = file_.find(name + std::string(end))) return tensor;
+      }
+    }
+    return nullptr;
+  }
+
   /// `suffix` may have an older name: LayerNorm's gamma and beta.
   const StoredTensor& find(const std::vector<std::string>& names, std::string_view suffix,
                            std::string_view older, const std::vector<std::int64_t>& shape) {
-    for (const std::string& name : names) {
-      for (const std::string_view end : {suffix, older}) {
-        const StoredTensor* tensor = file_.find(name + std::string(end));
-        if (tensor == nullptr) continue;
-        check(*tensor, shape);
-        used_.insert(tensor->name);
-        return *tensor;
-      }
+    if (const StoredTensor* tensor = first_of(names, suffix, older)) {
+      check(*tensor, shape);
+      used_.insert(tensor->name);
+      return *tensor;
     }
     fail(ErrorCode::bad_data, "{}: tensor '{}{}' is missing, which {} needs", file_.path().string(),
          names.front(), suffix, config_.architecture);
@@ -218,15 +224,12 @@ class Mapper {
       return;
     }
     const std::int64_t rows = spec.all_rows > 0 ? spec.all_rows : layer.rows;
+    // Codes run along the depth: quantized checkpoints store output channels as rows in any family.
+    const StoredTensor* there = first_of(names, suffix, suffix);
+    if (there != nullptr && precision::info(there->encoding).quantized) spec.transposed = false;
     const std::vector<std::int64_t> shape =
         spec.transposed ? std::vector{layer.cols, rows} : std::vector{rows, layer.cols};
     const StoredTensor& tensor = find(names, suffix, suffix, stacked(spec, shape));
-    if (spec.transposed && precision::info(tensor.encoding).quantized) {
-      fail(ErrorCode::bad_data,
-           "{}: tensor '{}' is {} and stored as its transpose; that is read "
-           "from f32, f16 and bf16 only",
-           file_.path().string(), base::printable(tensor.name), tensor.type);
-    }
     spec.stored = tensor.name;
     layer.source = tensor.encoding;
   }

@@ -1,6 +1,7 @@
 #include "ops/linear.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <optional>
 
@@ -228,6 +229,7 @@ kernels::cpu::LinearCall Linear::cpu_call(tensor::MatrixView x, tensor::MatrixVi
           .bias = bias_.view(),
           .threshold = threshold_,
           .fixed_outliers = outliers_ ? &*outliers_ : nullptr,
+          .activation_range = range_,
           .pool = context.pool,
           .workspace = context.workspace};
 }
@@ -245,7 +247,15 @@ kernels::cuda::LinearCall Linear::cuda_call(tensor::MatrixView x, tensor::Matrix
           .outlier_columns = queue.outliers(ledger_id_),
           .fixed_outliers =
               outliers_ ? reinterpret_cast<const std::int32_t*>(cuda_outliers_.data()) : nullptr,
-          .fixed_outlier_count = outliers_ ? static_cast<std::int32_t>(outliers_->size()) : 0};
+          .fixed_outlier_count = outliers_ ? static_cast<std::int32_t>(outliers_->size()) : 0,
+          .static_scale = range_ / 127.0F};
+}
+
+void Linear::fix_range(float range) {
+  if (!(range > 0.0F) || !std::isfinite(range)) {
+    fail(ErrorCode::internal, "{}: {} is no range of activations", name_, range);
+  }
+  range_ = range;
 }
 
 void Linear::run(tensor::MatrixView x, tensor::MatrixView y, Context& context) const {
@@ -272,8 +282,8 @@ void Linear::run(tensor::MatrixView x, tensor::MatrixView y, Context& context) c
 /// A group with an order of its own columns reads x in that order.
 bool Linear::shares_call(const Linear& other) const {
   return cpu_weight_ != nullptr && kernel_ == other.kernel_ && threshold_ == other.threshold_ &&
-         outliers_ == other.outliers_ && cpu_weight_->rest.groups == nullptr &&
-         other.cpu_weight_->rest.groups == nullptr;
+         range_ == other.range_ && outliers_ == other.outliers_ &&
+         cpu_weight_->rest.groups == nullptr && other.cpu_weight_->rest.groups == nullptr;
 }
 
 void Linear::run_all(std::span<const Linear* const> layers, tensor::MatrixView x,

@@ -72,6 +72,10 @@ class Linear {
   /// int8 with a fixed set of outlier columns, ascending; internal error for one that is not there.
   void fix_outliers(std::vector<std::int32_t> columns, Context& context);
 
+  /// int8-static: the magnitude of activations that becomes code 127; internal error unless it is
+  /// above 0.
+  void fix_range(float range);
+
   /// y = x w^T + bias; checks shapes and devices; writes the ledger.
   void run(tensor::MatrixView x, tensor::MatrixView y, Context& context) const;
   /// y[i] = x w[i]^T + bias[i] for layers that read the same x (query, key and value; gate and up):
@@ -113,6 +117,7 @@ class Linear {
   std::shared_ptr<const kernels::cuda::PackedWeight> cuda_weight_;  ///< with one of CUDA
   Vector bias_;
   float threshold_ = 0.0F;
+  float range_ = 0.0F;
   std::optional<std::vector<std::int32_t>> outliers_;
   tensor::Buffer cuda_outliers_;  ///< the same columns in the device's memory
   int ledger_id_ = -1;

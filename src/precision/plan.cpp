@@ -21,6 +21,7 @@ Json entry_json(const PlanEntry& entry) {
   if (entry.layer.lookup) json["lookup"] = true;
   if (entry.fallback) json["fallback"] = true;
   if (entry.outliers) json["outlier_columns"] = *entry.outliers;
+  if (entry.activation_range) json["activation_range"] = *entry.activation_range;
   if (entry.device.kind != tensor::DeviceKind::cpu) {
     json["device"] = tensor::to_string(entry.device);
   }

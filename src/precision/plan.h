@@ -31,6 +31,8 @@ struct PlanEntry {
   bool fallback = false;  ///< not on the device asked for (--on-unsupported fallback)
   /// Columns of `outliers: calibrated`, ascending; none: those of each call.
   std::optional<std::vector<std::int32_t>> outliers = std::nullopt;
+  /// int8_static: the magnitude that becomes code 127.
+  std::optional<float> activation_range = std::nullopt;
   tensor::Device device;  ///< that holds the weight and runs the kernel
 };
 

@@ -25,12 +25,13 @@ struct Known {
 /// LLM.int8()'s outlier threshold where a recipe does not say another.
 constexpr float kDefaultThreshold = 6.0F;
 
-constexpr std::array<Known, 23> kKnown = {{
+constexpr std::array<Known, 24> kKnown = {{
     {"fp32", Encoding::f32, Activation::native, DType::f32, 0.0F, false},
     {"fp16", Encoding::f16, Activation::native, DType::f16, 0.0F, false},
     {"bf16", Encoding::bf16, Activation::native, DType::bf16, 0.0F, false},
     {"tf32", Encoding::f32, Activation::native, DType::tf32, 0.0F, false},
     {"int8", Encoding::int8, Activation::int8_dynamic, {}, kDefaultThreshold, true},
+    {"int8-static", Encoding::int8, Activation::int8_static, {}, 0.0F, true},
     {"int8-weight-only", Encoding::int8, Activation::native, {}, 0.0F, true},
     {"nf4", Encoding::nf4, Activation::native, {}, 0.0F, true},
     {"fp4", Encoding::fp4, Activation::native, {}, 0.0F, true},
@@ -61,8 +62,8 @@ constexpr std::array<std::array<std::string_view, 2>, 7> kSpellings = {{{"f32", 
                                                                         {"bfloat16", "bf16"}}};
 
 /// Names that mean something, for which there are no kernels yet.
-constexpr std::array<std::string_view, 9> kLater = {
-    "int8-static", "gptq", "awq", "int4", "nvfp4", "q8_k", "q8_1", "mxfp8", "fp8_e5m2"};
+constexpr std::array<std::string_view, 8> kLater = {"gptq", "awq",  "int4",  "nvfp4",
+                                                    "q8_k", "q8_1", "mxfp8", "fp8_e5m2"};
 
 std::string lower(std::string text) {
   for (char& c : text) {
@@ -134,6 +135,30 @@ void read_outliers(const Json& value, Precision& precision, const std::string& w
   fail(ErrorCode::usage, "{}: 'outliers' must be per-call or calibrated", where);
 }
 
+/// How the range of int8-static's activations follows from the calibration.
+void read_range(const Json& value, Precision& precision, const std::string& where) {
+  constexpr double kDefaultPercentile = 99.9;
+  if (precision.activation != Activation::int8_static) {
+    no_effect(precision, value.contains("method") ? "method" : "percentile", "int8-static", where);
+  }
+  const Json method = value.value("method", Json("percentile"));
+  if (method != "minmax" && method != "percentile") {
+    fail(ErrorCode::usage, "{}: 'method' must be minmax or percentile", where);
+  }
+  if (method == "minmax") {
+    if (value.contains("percentile")) {
+      fail(ErrorCode::usage, "{}: 'percentile' has no effect with 'method: minmax'", where);
+    }
+    return;
+  }
+  const Json percentile = value.value("percentile", Json(kDefaultPercentile));
+  const double number = percentile.is_number() ? percentile.get<double>() : 0.0;
+  if (!(number >= 50.0 && number <= 100.0)) {
+    fail(ErrorCode::usage, "{}: 'percentile' must be a number from 50 to 100", where);
+  }
+  precision.percentile = number;
+}
+
 void read_compute(const Json& value, Precision& precision, const std::string& where) {
   const DType type = parse_float_type(value, where + " 'compute'");
   if (!precision.quantized && precision.compute != type) {
@@ -196,7 +221,10 @@ std::vector<std::string> precision_names() {
 
 Precision parse_precision(const Json& value, const std::string& where) {
   if (value.is_string()) return make(find_precision(value.get<std::string>(), where));
-  check_keys(value, {"precision", "double_quant", "compute", "threshold", "outliers"}, where);
+  check_keys(
+      value,
+      {"precision", "double_quant", "compute", "threshold", "outliers", "method", "percentile"},
+      where);
   if (!value.contains("precision") || !value.at("precision").is_string()) {
     fail(ErrorCode::usage, "{}: 'precision' with a name is missing; names are {}", where,
          fmt::join(precision_names(), ", "));
@@ -211,6 +239,9 @@ Precision parse_precision(const Json& value, const std::string& where) {
   }
   if (value.contains("threshold")) read_threshold(value.at("threshold"), precision, where);
   if (value.contains("outliers")) read_outliers(value.at("outliers"), precision, where);
+  if (value.contains("method") || value.contains("percentile")) {
+    read_range(value, precision, where);
+  }
   if (value.contains("compute")) read_compute(value.at("compute"), precision, where);
   return precision;
 }
@@ -221,6 +252,7 @@ Json Precision::canonical() const {
   json["activation"] = name_of(activation);
   json["compute"] = compute ? std::string(tensor::name_of(*compute)) : "auto";
   if (activation == Activation::int8_dynamic) json["threshold"] = threshold;
+  if (activation == Activation::int8_static) json["percentile"] = percentile;
   if (calibrated_outliers) json["outliers"] = "calibrated";
   if (is_four_bit(*this)) json["double_quant"] = double_quant;
   return json;

@@ -14,8 +14,8 @@ using tensor::DType;
 
 const std::vector<std::string> kRecipeKeys = {"default",     "rules", "sixteen_bit",
                                               "activations", "kv",    "calibration"};
-const std::vector<std::string> kPrecisionKeys = {"precision", "double_quant", "compute",
-                                                 "threshold", "outliers"};
+const std::vector<std::string> kPrecisionKeys = {
+    "precision", "double_quant", "compute", "threshold", "outliers", "method", "percentile"};
 const std::vector<std::string> kWideKeys = {"sixteen_bit", "activations", "kv", "calibration"};
 
 bool has_any(const Json& value, const std::vector<std::string>& keys) {
@@ -87,18 +87,39 @@ int read_count(const Json& value, const char* key, int fallback, const std::stri
   return static_cast<int>(number);
 }
 
-/// A file, or {file, samples, length}.
+std::string read_path(const Json& value, const char* key, const std::string& where) {
+  if (!value.contains(key)) return {};
+  const Json& path = value.at(key);
+  if (!path.is_string() || path.get<std::string>().empty()) {
+    fail(ErrorCode::usage, "{}: '{}' must be a path", where, key);
+  }
+  return path.get<std::string>();
+}
+
+/// A file of data; or {file, samples, length}, {random: SEED, samples, length} or {table}.
 CalibrationData parse_calibration(const Json& value, const std::string& where) {
   CalibrationData data;
-  if (!value.is_string()) check_keys(value, {"file", "samples", "length"}, where);
-  const Json file = value.is_string() ? value : value.value("file", Json());
-  if (!file.is_string() || file.get<std::string>().empty()) {
-    fail(ErrorCode::usage, "{}: the file is missing: a path, or {{file, samples, length}}", where);
+  const Json object = value.is_string() ? Json{{"file", value}} : value;
+  check_keys(object, {"file", "table", "random", "samples", "length"}, where);
+  data.file = read_path(object, "file", where);
+  data.table = read_path(object, "table", where);
+  if (object.contains("random")) {
+    const Json& seed = object.at("random");
+    if (!seed.is_number_unsigned()) {
+      fail(ErrorCode::usage, "{}: 'random' takes a seed, a whole number", where);
+    }
+    data.random_seed = seed.get<std::uint64_t>();
   }
-  data.file = file.get<std::string>();
-  if (value.is_string()) return data;
-  data.samples = read_count(value, "samples", data.samples, where);
-  data.length = read_count(value, "length", data.length, where);
+  const int sources =
+      int{!data.file.empty()} + int{!data.table.empty()} + int{data.random_seed.has_value()};
+  if (sources != 1) {
+    fail(ErrorCode::usage, "{}: one of 'file', 'table' and 'random' is needed", where);
+  }
+  if (!data.table.empty() && (object.contains("samples") || object.contains("length"))) {
+    fail(ErrorCode::usage, "{}: 'samples' and 'length' have no effect on a table", where);
+  }
+  data.samples = read_count(object, "samples", data.samples, where);
+  data.length = read_count(object, "length", data.length, where);
   return data;
 }
 
@@ -215,6 +236,8 @@ Json Recipe::canonical() const {
   }
   if (calibration && needs_calibration()) {
     json["calibration"] = {{"samples", calibration->samples}, {"length", calibration->length}};
+    if (calibration->random_seed) json["calibration"]["random"] = *calibration->random_seed;
+    if (!calibration->table.empty()) json["calibration"] = "table";
   }
   return json;
 }
@@ -255,10 +278,14 @@ Recipe read_recipe(const std::string& name, const Json& value, const std::string
 Json with_absolute_paths(Json spec, const std::filesystem::path& folder) {
   if (!spec.is_object() || !spec.contains("calibration")) return spec;
   Json& data = spec["calibration"];
-  Json* file = data.is_object() && data.contains("file") ? &data["file"] : &data;
-  if (file->is_string() && !file->get<std::string>().empty()) {
-    const auto path = std::filesystem::absolute(folder / file->get<std::string>());
-    *file = path.lexically_normal().string();
+  const auto make_absolute = [&](Json& file) {
+    if (!file.is_string() || file.get<std::string>().empty()) return;
+    const auto path = std::filesystem::absolute(folder / file.get<std::string>());
+    file = path.lexically_normal().string();
+  };
+  if (!data.is_object()) make_absolute(data);
+  for (const char* key : {"file", "table"}) {
+    if (data.is_object() && data.contains(key)) make_absolute(data[key]);
   }
   return spec;
 }

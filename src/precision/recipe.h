@@ -34,19 +34,28 @@ struct Precision {
   std::optional<tensor::DType> compute;  ///< none: the recipe's 16-bit type (fp32 for fp32)
   float threshold = 0.0F;                ///< outlier threshold of LLM.int8(); 0 = none
   bool calibrated_outliers = false;      ///< outlier columns fixed by calibration, not by the call
-  bool quantized = false;                ///< anything but fp32, tf32, fp16, bf16
+  /// int8_static: percentile of all magnitudes that becomes code 127; 100: the largest (minmax).
+  double percentile = 100.0;
+  bool quantized = false;  ///< anything but fp32, tf32, fp16, bf16
 
   /// Whether a CalibrationTable must say something about the layer's inputs.
-  [[nodiscard]] bool needs_calibration() const { return calibrated_outliers; }
+  [[nodiscard]] bool needs_calibration() const {
+    return calibrated_outliers || activation == Activation::int8_static;
+  }
   /// Canonical form: every field that has an effect, sorted; equal precisions give equal JSON.
   [[nodiscard]] Json canonical() const;
 };
 
-/// Which data a recipe is calibrated with.
+/// Which data a recipe is calibrated with: a file of data, random tokens, or a table made before.
 struct CalibrationData {
-  std::string file;  ///< text, or pre-tokenized (files::is_pretokenized)
+  std::string file;   ///< text, or pre-tokenized (files::is_pretokenized)
+  std::string table;  ///< what `assay calibrate` wrote
+  std::optional<std::uint64_t> random_seed = std::nullopt;
   int samples = 32;  ///< at most so many sequences
-  int length = 256;  ///< tokens of each, where a text is cut (decoders)
+  int length = 256;  ///< tokens of each, where a text is cut (decoders) or tokens are random
+
+  /// The file that is read, or empty.
+  [[nodiscard]] const std::string& path() const { return table.empty() ? file : table; }
 };
 
 /// One weight matrix of a model, as the planner sees it. Names are Hugging Face's without

@@ -50,12 +50,18 @@ std::string csv(const std::vector<study::StoredCell>& cells) {
   for (const Json& row : rows) {
     Json& line = lines.emplace_back(Json::object());
     for (const auto& name : kRowColumns) line[name] = row.value(name, Json());
+    const auto add = [&](const std::string& column, const Json& value) {
+      line[column] = value;
+      if (std::ranges::find(columns, column) == columns.end()) columns.push_back(column);
+    };
+    if (const Json counts = row.value("iterations", Json()); counts.is_object()) {
+      for (const char* count : {"asked", "ran"}) {
+        add(fmt::format("iterations_{}", count), counts.value(count, Json()));
+      }
+    }
     const Json metrics = row.value("metrics", Json::object());
     for (const auto& [name, metric] : metrics.items()) {
-      for (const auto& [column, value] : flattened(name, metric)) {
-        line[column] = value;
-        if (std::ranges::find(columns, column) == columns.end()) columns.push_back(column);
-      }
+      for (const auto& [column, value] : flattened(name, metric)) add(column, value);
     }
   }
   std::string text;

@@ -1,6 +1,7 @@
 #include "study/calibration.h"
 
 #include "calibrate/calibrate.h"
+#include "calibrate/table_file.h"
 #include "study/channel.h"
 
 namespace assay::study {
@@ -11,14 +12,20 @@ void send(int fd, const Json& record) {
   write_frame(fd, text.data(), text.size());
 }
 
-precision::CalibrationTable calibrate_apart(const Cell& cell,
-                                            const precision::CalibrationData& data,
-                                            const base::ProgressSink& progress) {
-  const Json spec = {{"model", cell.model},
-                     {"threads", cell.threads},
-                     {"file", data.file},
-                     {"samples", data.samples},
-                     {"length", data.length}};
+}  // namespace
+
+precision::CalibrationTable calibration_table(const Cell& cell,
+                                              const precision::CalibrationData& data,
+                                              const base::ProgressSink& progress) {
+  if (!data.table.empty()) {
+    return calibrate::read_table(data.table, engine::content_hash(cell.model, progress));
+  }
+  Json spec = {{"model", cell.model},
+               {"threads", cell.threads},
+               {"file", data.file},
+               {"samples", data.samples},
+               {"length", data.length}};
+  if (data.random_seed) spec["random"] = *data.random_seed;
   Child child({"calibration"}, spec.dump());
   for (std::vector<std::byte> frame; read_frame(child.output(), frame);) {
     const std::string_view text(reinterpret_cast<const char*>(frame.data()), frame.size());
@@ -37,14 +44,12 @@ precision::CalibrationTable calibrate_apart(const Cell& cell,
   fail(ErrorCode::internal, "the calibration's process ended before it sent its table");
 }
 
-}  // namespace
-
 precision::Plan calibrated_plan(const engine::ModelSource& source, const precision::Recipe& recipe,
                                 const Cell& cell, const base::ProgressSink& progress) {
   engine::PlanOptions options{.device = cell.device, .fallback = cell.fallback};
   auto plan = engine::make_plan(source, recipe, options);
   if (!plan.awaits_calibration() || !plan.supported()) return plan;
-  const auto table = calibrate_apart(cell, *recipe.calibration, progress);
+  const auto table = calibration_table(cell, *recipe.calibration, progress);
   options.calibration = &table;
   return engine::make_plan(source, recipe, options);
 }
@@ -55,9 +60,11 @@ void run_calibration(const Json& spec, int fd) {
   };
   try {
     const auto source = engine::ModelSource::open(spec.at("model").get<std::string>());
-    const precision::CalibrationData wanted{.file = spec.at("file").get<std::string>(),
-                                            .samples = spec.at("samples").get<int>(),
-                                            .length = spec.at("length").get<int>()};
+    precision::CalibrationData wanted;
+    wanted.file = spec.at("file").get<std::string>();
+    wanted.samples = spec.at("samples").get<int>();
+    wanted.length = spec.at("length").get<int>();
+    if (spec.contains("random")) wanted.random_seed = spec.at("random").get<std::uint64_t>();
     const auto data = calibrate::read_data(*source, wanted);
     const auto table = calibrate::run(source, data,
                                       {.threads = spec.at("threads").get<int>(),

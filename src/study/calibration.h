@@ -12,8 +12,14 @@ namespace assay::study {
                                               const precision::Recipe& recipe, const Cell& cell,
                                               const base::ProgressSink& progress);
 
-/// Hidden subcommand `assay calibration`: {"model", "threads", "file", "samples", "length"} ->
-/// stages, then the table or an error, as frames of JSON on `fd`.
+/// What the data say about the cell's model: read from a table's file, else seen by a process of
+/// its own. Errors: those of reading; bad_data for the table of another model.
+[[nodiscard]] precision::CalibrationTable calibration_table(const Cell& cell,
+                                                            const precision::CalibrationData& data,
+                                                            const base::ProgressSink& progress);
+
+/// Hidden subcommand `assay calibration`: {"model", "threads", "file", "samples", "length",
+/// "random"} -> stages, then the table or an error, as frames of JSON on `fd`.
 void run_calibration(const Json& spec, int fd);
 
 }  // namespace assay::study

@@ -12,10 +12,12 @@
 namespace assay::study {
 namespace {
 
-/// Names and hashes of a data file, or of the files of a folder.
+/// The hash of a data file, or names and hashes of the files of a folder.
 Json contents(const std::string& path, const base::ProgressSink& progress) {
+  const auto files = tasks::data_files(path);
+  if (files.size() == 1) return files::content_hash(files.front(), progress);
   Json list = Json::array();
-  for (const auto& file : tasks::data_files(path)) {
+  for (const auto& file : files) {
     list.push_back({file.filename().string(), files::content_hash(file, progress)});
   }
   return list;
@@ -28,8 +30,8 @@ Json resolved_recipe(const std::string& name, const Json& spec,
                      const base::ProgressSink& progress) {
   const auto recipe = precision::parse_recipe(name, spec, "recipe '" + name + "'");
   Json result = {{"recipe", recipe.canonical()}};
-  if (recipe.calibration && recipe.needs_calibration()) {
-    result["calibration"] = contents(recipe.calibration->file, progress);
+  if (recipe.calibration && recipe.needs_calibration() && !recipe.calibration->path().empty()) {
+    result["calibration"] = contents(recipe.calibration->path(), progress);
   }
   if (device) {
     const auto type = recipe.sixteen_bit.value_or(engine::sixteen_bit_type(*device));
@@ -38,13 +40,11 @@ Json resolved_recipe(const std::string& name, const Json& spec,
   return result;
 }
 
-/// Replaces the path of a data file by what is in it.
-Json with_content(Json settings, const char* key, const base::ProgressSink& progress) {
-  if (settings.is_object() && settings.contains(key)) {
-    settings[key] =
-        files::content_hash(std::filesystem::path(settings[key].get<std::string>()), progress);
+Json workload_identity(Json workload, const base::ProgressSink& progress) {
+  if (workload.is_object() && workload.contains("data")) {
+    workload["data"] = contents(workload["data"].get<std::string>(), progress);
   }
-  return settings;
+  return workload;
 }
 
 Json task_identity(const Json& task, const std::optional<tensor::Device>& device,
@@ -81,7 +81,7 @@ std::string cell_key(const Cell& cell, const base::ProgressSink& progress) {
       {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
       {"threads", cell.threads > 0 ? cell.threads : base::available_threads()},
       {"fallback", cell.fallback},
-      {"workload", with_content(cell.workload, "data", progress)},
+      {"workload", workload_identity(cell.workload, progress)},
       {"tasks", tasks},
       {"sources", kSourceHash}};
   return base::sha256_hex(identity.dump());

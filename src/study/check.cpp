@@ -31,6 +31,7 @@ class Checker {
   void check_cell(const Cell& cell);
   void check_file(const std::string& file, const std::string& what);
   void check_task_data(const Json& task);
+  void check_workload_data(const Cell& cell);
   void check_memory(const Cell& cell, const engine::ModelSource& source,
                     const precision::Plan& plan);
   void check_store();
@@ -78,6 +79,13 @@ void Checker::check_task_data(const Json& task) {
   } else if (!folder || (name != "mmlu" && name != "sst2" && name != "fidelity")) {
     check_file(file, name);
   }
+}
+
+/// A file, or a folder of files.
+void Checker::check_workload_data(const Cell& cell) {
+  const auto path = cell.workload.at("data").get<std::string>();
+  std::error_code error;
+  if (!fs::is_directory(path, error)) check_file(path, cell.id + ": workload data");
 }
 
 /// Bytes of the weights as they will lie in the memory of `device`, tied ones once, those of all
@@ -154,7 +162,7 @@ void Checker::check_memory(const Cell& cell, const engine::ModelSource& source,
 
 void Checker::check_cell(const Cell& cell) {
   if (cell.workload.is_object() && cell.workload.contains("data")) {
-    check_file(cell.workload.at("data").get<std::string>(), cell.id + ": workload data");
+    check_workload_data(cell);
   }
   for (const Json& task : cell.tasks) {
     if (task.contains("file")) check_task_data(task);
@@ -174,9 +182,9 @@ void Checker::check_cell(const Cell& cell) {
   }
   try {
     const auto recipe = precision::parse_recipe(cell.recipe_name, cell.recipe, cell.recipe_name);
-    if (recipe.calibration && ::access(recipe.calibration->file.c_str(), R_OK) != 0) {
-      add(fmt::format("{}: calibration data {} is not there or cannot be read", cell.id,
-                      recipe.calibration->file));
+    const std::string data = recipe.calibration ? recipe.calibration->path() : std::string();
+    if (!data.empty() && ::access(data.c_str(), R_OK) != 0) {
+      add(fmt::format("{}: calibration data {} is not there or cannot be read", cell.id, data));
     }
     const auto plan =
         engine::make_plan(*source, recipe, {.device = cell.device, .fallback = cell.fallback});

@@ -22,11 +22,22 @@ std::string fixed_outliers(const precision::Plan& plan) {
                      plan.calibration.at("table").get<std::string>());
 }
 
+/// Empty where no activation has a fixed scale.
+std::string fixed_ranges(const precision::Plan& plan) {
+  const auto layers = std::ranges::count_if(
+      plan.entries, [](const precision::PlanEntry& e) { return e.activation_range.has_value(); });
+  if (layers == 0) return {};
+  return fmt::format("activation scales of {} layers are fixed, by {} (table {:.12})", layers,
+                     plan.calibration.at("origin").get<std::string>(),
+                     plan.calibration.at("table").get<std::string>());
+}
+
 Json all_notes(const engine::Model& model, const Json& notes) {
   Json all = model.plan().notices;
   for (const auto& notice : model.source().weights().notices) all.push_back(notice);
   for (const Json& note : notes) all.push_back(note);
   if (const std::string fixed = fixed_outliers(model.plan()); !fixed.empty()) all.push_back(fixed);
+  if (const std::string fixed = fixed_ranges(model.plan()); !fixed.empty()) all.push_back(fixed);
   return all;
 }
 

@@ -1,9 +1,9 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
-#include <sstream>
 
 #include "base/hash.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "engine/model.h"
 #include "measure/bench.h"
@@ -12,13 +12,15 @@
 #include "study/calibration.h"
 #include "study/cell.h"
 #include "study/row.h"
+#include "study/workload_data.h"
 #include "tasks/data_files.h"
 #include "tasks/multiple_choice.h"
 
 namespace assay::study {
 namespace {
 
-using engine::TokenId;
+constexpr int kDefaultPrompt = 512;
+constexpr int kDefaultSequence = 128;
 
 /// A cell while it runs: the loaded model and where its records go.
 class CellRun {
@@ -52,7 +54,7 @@ class CellRun {
       sink_({{"type", "stage"}, {"text", stage}, {"fraction", fraction}});
     };
   }
-  [[nodiscard]] std::vector<std::vector<TokenId>> workload_data() const;
+  [[nodiscard]] Samples workload_data() const;
 
   const Cell& cell_;
   const RecordSink& sink_;
@@ -101,17 +103,15 @@ measure::TimingOptions timing_options(const Json& workload, measure::TimingOptio
   return defaults;
 }
 
-std::vector<std::vector<TokenId>> CellRun::workload_data() const {
-  if (!cell_.workload.contains("data")) return {};
-  std::vector<std::vector<TokenId>> samples;
-  std::istringstream lines(base::read_text(cell_.workload.at("data").get<std::string>()));
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.empty()) samples.push_back(source_->tokenizer().encode(line));
-  }
-  if (samples.empty()) {
-    fail(ErrorCode::bad_data, "{}: no text in it", cell_.workload.at("data").get<std::string>());
-  }
-  progress()(fmt::format("data {} samples -> {}", samples.size(), model_->plan().device_names()),
+/// Samples from files, and a word on what goes where; nothing where tokens are random.
+Samples CellRun::workload_data() const {
+  const Json& w = cell_.workload;
+  if (!w.contains("data")) return {};
+  auto samples = read_workload_data(w.at("data").get<std::string>(), *source_);
+  const auto lengths = source_->config().causal ? int_list(w, "prompt", {kDefaultPrompt})
+                                                : int_list(w, "sequence", {kDefaultSequence});
+  progress()(fmt::format("data {} samples x {} tokens -> {}", samples.size(),
+                         fmt::join(lengths, ", "), model_->plan().device_names()),
              0.0);
   return samples;
 }
@@ -126,7 +126,7 @@ void CellRun::bench() {
   model_->set_fixed_tiles(w.value("deterministic", false));
   const auto pass = [&](const measure::RowSink& sink) {
     if (model_->config().causal) {
-      const measure::DecoderWorkload workload{.prompt = int_list(w, "prompt", {512}),
+      const measure::DecoderWorkload workload{.prompt = int_list(w, "prompt", {kDefaultPrompt}),
                                               .generate = int_list(w, "generate", {128}),
                                               .depth = int_list(w, "depth", {0}),
                                               .batch = int_list(w, "batch", {1}),
@@ -135,10 +135,11 @@ void CellRun::bench() {
       measure::bench_decoder(*model_, workload, data, progress(), sink);
     } else {
       const measure::EncoderWorkload defaults;
-      const measure::EncoderWorkload workload{.batch = int_list(w, "batch", {1}),
-                                              .sequence = int_list(w, "sequence", {128}),
-                                              .timing = timing_options(w, defaults.timing),
-                                              .seed = w.value("seed", std::uint64_t{1})};
+      const measure::EncoderWorkload workload{
+          .batch = int_list(w, "batch", {1}),
+          .sequence = int_list(w, "sequence", {kDefaultSequence}),
+          .timing = timing_options(w, defaults.timing),
+          .seed = w.value("seed", std::uint64_t{1})};
       measure::bench_encoder(*model_, workload, data, progress(), sink);
     }
   };

@@ -24,6 +24,7 @@ struct KeyedCell {
   const Cell* cell;
   std::string key;
   std::string problem;  ///< why there is no proper key: the cell cannot run
+  std::string status;   ///< what it is then
   Json left;            ///< answers of an attempt that was stopped
 };
 
@@ -55,9 +56,12 @@ KeyedCell keyed(const Cell& cell, const RunEvents& events) {
     if (events.stage && Clock::now() - start > kQuietTime) events.stage(cell, stage, fraction);
   };
   try {
-    return {&cell, cell_key(cell, progress), {}, {}};
+    return {.cell = &cell, .key = cell_key(cell, progress)};
   } catch (const Error& error) {
-    return {&cell, base::sha256_hex("without content: " + cell.to_json().dump()), error.what(), {}};
+    return {.cell = &cell,
+            .key = base::sha256_hex("without content: " + cell.to_json().dump()),
+            .problem = error.what(),
+            .status = std::string(cell_status(error.code()))};
   }
 }
 
@@ -147,7 +151,7 @@ void Runner::take(Turn& turn, const Json& record) {
 /// One round: the cell's process divides its iterations by the rounds; tasks are scored in the
 /// last.
 Outcome Runner::watch(Turn& turn) {
-  if (!turn.item->problem.empty()) return {"failed", turn.item->problem};
+  if (!turn.item->problem.empty()) return {turn.item->status, turn.item->problem};
   const WatchOptions options{.stall_seconds = options_.stall_seconds,
                              .grace_seconds = options_.grace_seconds,
                              .verbose = options_.verbose};

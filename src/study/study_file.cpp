@@ -87,11 +87,24 @@ class StudyReader {
   Study study_;
 };
 
+/// None where it asks for a precision that this build does not have: its cells say so, and the
+/// others run.
+std::optional<precision::Recipe> parse_available(const std::string& name, const Json& spec,
+                                                 const std::string& place) {
+  try {
+    return precision::parse_recipe(name, spec, fmt::format("{}: recipe '{}'", place, name));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+    return std::nullopt;
+  }
+}
+
 NamedRecipe StudyReader::parsed(const std::string& name, const Json& spec,
                                 const YamlNode& node) const {
   NamedRecipe named{.name = name, .spec = precision::with_absolute_paths(spec, folder_)};
-  const auto recipe =
-      precision::parse_recipe(name, named.spec, fmt::format("{}: recipe '{}'", node.place(), name));
+  const auto available = parse_available(name, named.spec, node.place());
+  if (!available) return named;
+  const precision::Recipe& recipe = *available;
   named.plain = !recipe.default_precision.quantized &&
                 std::ranges::none_of(recipe.rules, [](const precision::Rule& rule) {
                   return rule.precision.quantized;

@@ -29,5 +29,8 @@ struct Frame {
 [[nodiscard]] Frame read_post_processor(const Json& part, std::size_t size,
                                         const std::string& where);
 [[nodiscard]] Decoder read_decoder(const Json& part, const std::string& where);
+/// `size`: number of ids; `where`: the file.
+[[nodiscard]] LengthRules read_lengths(const Json& truncation, const Json& padding,
+                                       std::size_t size, const std::string& where);
 
 }  // namespace assay::text

@@ -99,16 +99,21 @@ class Pipeline final : public Tokenizer {
 
   [[nodiscard]] std::vector<TokenId> finish(std::vector<TokenId> ids,
                                             const EncodeOptions& options) const {
-    const std::size_t most = options.max_length == 0 ? ids.max_size() : options.max_length;
-    if (!options.add_special) {
-      if (ids.size() > most) ids.resize(most);
-      return ids;
+    const std::size_t special =
+        options.add_special ? parts_.prefix.size() + parts_.suffix.size() : 0;
+    const auto& truncation = parts_.lengths.truncation;
+    const auto& padding = parts_.lengths.padding;
+    if (options.file_lengths && truncation) {
+      truncate(ids, *truncation, special);
     }
-    const std::size_t special = parts_.prefix.size() + parts_.suffix.size();
-    ids.resize(std::min(ids.size(), most > special ? most - special : 0));
-    ids.insert(ids.begin(), parts_.prefix.begin(), parts_.prefix.end());
-    ids.insert(ids.end(), parts_.suffix.begin(), parts_.suffix.end());
-    if (ids.size() > most) ids.resize(most);
+    const std::size_t most = options.max_length == 0 ? ids.max_size() : options.max_length;
+    truncate(ids, most > special ? most - special : 0, Side::right);
+    if (options.add_special) {
+      ids.insert(ids.begin(), parts_.prefix.begin(), parts_.prefix.end());
+      ids.insert(ids.end(), parts_.suffix.begin(), parts_.suffix.end());
+      truncate(ids, most, Side::right);
+    }
+    if (options.file_lengths && padding) add_padding(ids, *padding);
     return ids;
   }
 

@@ -8,6 +8,7 @@
 #include "text/added_tokens.h"
 #include "text/bpe.h"
 #include "text/decoder.h"
+#include "text/length_rules.h"
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/scored_bpe.h"
@@ -27,6 +28,7 @@ struct TokenizerParts {
   std::vector<TokenId> prefix;  ///< put before the text's ids when special tokens are wanted
   std::vector<TokenId> suffix;
   Decoder decoder;
+  LengthRules lengths;
   std::optional<TokenId> bos;
   std::optional<TokenId> eos;
   std::optional<TokenId> pad;

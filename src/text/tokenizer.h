@@ -20,6 +20,7 @@ struct EncodeOptions {
   bool add_special = true;     ///< [CLS] ... [SEP], <s> ... as the tokenizer's own template says
   bool parse_special = false;  ///< special tokens written in the text become their ids
   std::size_t max_length = 0;  ///< truncate to this many ids, special ones kept; 0 = no limit
+  bool file_lengths = false;   ///< truncate and pad as tokenizer.json says
 };
 
 /// Text to ids and back. Immutable and safe to share between threads.
@@ -55,8 +56,8 @@ class Tokenizer {
 };
 
 /// From tokenizer.json (WordPiece, BPE or Unigram). Unknown parts of it are bad_data errors that
-/// name the key; nothing is ignored that would change ids. Its `truncation` and `padding` are not
-/// applied: length is EncodeOptions' to say, padding the batch's.
+/// name the key; nothing is ignored that would change ids. Its `truncation` and `padding` are
+/// applied where EncodeOptions::file_lengths asks for it: a score is one of whole texts.
 [[nodiscard]] std::unique_ptr<Tokenizer> load_tokenizer_json(const std::filesystem::path& file);
 
 /// From vocab.txt, with BERT's normalizer; `lowercase` as in tokenizer_config.json.

@@ -252,8 +252,8 @@ TokenizerParts parts_from_json(const std::filesystem::path& file) {
   parts.prefix = std::move(frame.prefix);
   parts.suffix = std::move(frame.suffix);
   parts.decoder = read_decoder(part("decoder"), root.place("decoder"));
-  // How long and how padded a text gets is the caller's to say.
-  for (const char* key : {"version", "truncation", "padding"}) root.ignore(key);
+  parts.lengths = read_lengths(part("truncation"), part("padding"), count_ids(parts), root.where());
+  root.ignore("version");
   root.finish();
   return parts;
 }

@@ -115,6 +115,11 @@ bool is_newer(char32_t c) {
   return range != std::end(kNewer) && c >= range->first;
 }
 
+/// Nothing moves across it and nothing joins it: unassigned characters, and the one before the
+/// first trailing consonant of Hangul, which utf8proc takes for the syllable's missing consonant
+/// and drops.
+bool stands_apart(char32_t c) { return c == 0x11A7 || is_newer(c); }
+
 /// Of characters that the tables know.
 std::u32string normalize_known(std::u32string_view text, UnicodeForm form) {
   const bool compatible = form == UnicodeForm::nfkc || form == UnicodeForm::nfkd;
@@ -233,10 +238,8 @@ std::u32string normalize_form(std::u32string_view text, UnicodeForm form) {
   std::u32string out;
   out.reserve(text.size());
   while (!text.empty()) {
-    // Unassigned characters start anew: nothing moves across them, nothing
-    // joins them.
-    const auto newer = std::ranges::find_if(text, is_newer);
-    const auto known = static_cast<std::size_t>(newer - text.begin());
+    const auto apart = std::ranges::find_if(text, stands_apart);
+    const auto known = static_cast<std::size_t>(apart - text.begin());
     out += normalize_known(text.substr(0, known), form);
     if (known < text.size()) out.push_back(text[known]);
     text.remove_prefix(std::min(text.size(), known + 1));

@@ -62,7 +62,10 @@ TEST(Calibrate, ColumnsAreThoseOfTheActivations) {
       expected[i] = std::max(expected[i], std::fabs(hidden.row<float>(0)[i]));
     }
   }
-  const auto* pooler = table.find("bert.pooler.dense");
+  const precision::LayerCalibration* pooler = nullptr;
+  for (const auto& layer : table.layers) {
+    if (layer.layer.ends_with("pooler.dense")) pooler = &layer;
+  }
   ASSERT_NE(pooler, nullptr);
   EXPECT_EQ(pooler->column_absmax, expected);
 }
@@ -102,9 +105,6 @@ TEST(Calibrate, ReadsTokensWithoutPadding) {
   const std::string wrong = token_file(folder, {5, 100'000}, {1, 1});
   expect_error(ErrorCode::bad_data, {"tokens.safetensors", "token 100000"},
                [&] { (void)read_data(*source, {.file = wrong}); });
-  expect_error(ErrorCode::io, {"nothing.txt"}, [&] {
-    (void)read_data(*source, {.file = (folder.path() / "nothing.txt").string()});
-  });
 }
 
 TEST(Calibrate, ReadsText) {
@@ -113,12 +113,15 @@ TEST(Calibrate, ReadsText) {
   const testing::ScratchFolder folder;
   std::string text;
   for (int i = 0; i < 60; ++i) text += "The quick brown fox jumps over the lazy dog. ";
-  const Data data =
-      read_data(*engine::ModelSource::open(model),
-                {.file = folder.write("a.txt", text).string(), .samples = 3, .length = 16});
+  const auto source = engine::ModelSource::open(model);
+  const Data data = read_data(
+      *source, {.file = folder.write("a.txt", text).string(), .samples = 3, .length = 16});
   ASSERT_EQ(data.sequences.size(), 3U);
   EXPECT_EQ(data.sequences[1].size(), 16U);
   EXPECT_EQ(data.origin, "a.txt, 3 sequences, 48 tokens");
+  expect_error(ErrorCode::io, {"nothing.txt"}, [&] {
+    (void)read_data(*source, {.file = (folder.path() / "nothing.txt").string()});
+  });
 }
 
 TEST(Calibrate, FixedOutliersMakeRowsIndependent) {

@@ -10,7 +10,7 @@ import json
 import pathlib
 import sys
 
-from makers import gguf, json_texts, safetensors, studies, torch
+from makers import chat, checkpoints, gguf, json_texts, safetensors, studies, torch
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 LARGEST = 64 << 10
@@ -26,7 +26,9 @@ def folders():
             "shard_index": json_texts.shard_indices(),
             "tokenizer": json_texts.tokenizers(),
             "config": json_texts.configs(),
-            "study": studies.files()}
+            "study": studies.files(),
+            "chat": chat.files(),
+            "checkpoint": checkpoints.files()}
 
 
 def contents():

@@ -11,7 +11,7 @@ from support import Case, GOLDEN, SMALL_DECODER, SMALL_ENCODER, Run
 
 COMMANDS = [["bench"], ["eval"], ["study", "run"], ["study", "check"], ["study", "status"],
             ["report"], ["quantize"], ["generate"], ["tokenize"], ["inspect"], ["doctor"],
-            ["make-model"]]
+            ["make-model"], ["calibrate"]]
 BENCH = ["-p", "24", "-n", "6", "-r", "2"]
 
 
@@ -149,6 +149,44 @@ class Bench(Case):
             for kernel in kernels:
                 self.assertTrue(kernel.endswith("_portable"), kernel)
 
+    def npy(self, name, rows):
+        shape = (len(rows), len(rows[0])) if isinstance(rows[0], list) else (len(rows),)
+        header = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+        values = [v for row in rows for v in (row if isinstance(row, list) else [row])]
+        self.write(name, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() +
+                   struct.pack(f"<{len(values)}q", *values))
+
+    def test_real_samples_take_the_place_of_random_tokens(self):
+        (self.folder / "tokens").mkdir()
+        self.npy("tokens/input_ids.npy", [[5 + i, 6, 7, 8] for i in range(3)])
+        self.npy("tokens/labels.npy", [0, 1, 0])
+        common = ["bench", "-m", SMALL_ENCODER, "-b", "1", "-s", "4", "-r", "4", "--precision", "fp32",
+                  "--store", self.store, "-o", "json", "--data", "tokens"]
+        run = self.run_ok(*common)
+        self.assertIn("data 3 samples x 4 tokens -> cpu", run.err)
+        [row] = run.json()["rows"]
+        self.assertEqual((row["test"], row["status"]), ("b1s4", "ok"))
+        self.assertEqual(row["iterations"]["inputs"], 3)
+        self.npy("tokens/attention_mask.npy", [[1, 1, 1, 1], [1, 1, 0, 0], [1, 1, 1, 0]])
+        self.assertEqual(self.run_ok(*common).json()["rows"][0]["status"], "ok")
+        self.npy("tokens/input_ids.npy", [[5, 6, 7, 8], [5, 10**6, 7, 8], [5, 6, 7, 8]])
+        run = Run(common, cwd=self.folder)
+        self.assertEqual(run.code, 1)
+        self.assertIn("sample 1 has the token 1000000", run.json()["rows"][0]["reason"])
+
+    def test_cells_take_turns(self):
+        run = self.run_ok("bench", "-m", SMALL_DECODER, *BENCH[:4], "-r", "5", "-o", "json", "--store",
+                          self.store, "--precision", "fp32,int8", "--interleave=2")
+        rows = run.json()["rows"]
+        self.assertEqual(len(rows), 4)
+        for row in rows:
+            self.assertEqual((row["status"], row["proved"], row["rounds"]), ("ok", True, 2))
+            self.assertEqual(len(row["samples"]), 6, "two rounds of three make at least five")
+            rate = row["metrics"]["tokens_per_second"]
+            self.assertEqual((rate["n"], len(rate["rounds"])), (6, 2))
+        self.assertIn("[4/4]", run.err)
+        self.assertIn("round 2 of 2", run.err)
+
     def test_unknown_instruction_set(self):
         line = self.run_error(2, "bench", "-m", SMALL_DECODER, env={"ASSAY_CPU_ISA": "avx9"})
         self.assertIn("avx9", line)
@@ -217,9 +255,11 @@ class Eval(Case):
         self.run_ok(*arguments, "--resume", "--precision", recipe("b.safetensors"))
         self.assertEqual(attempts(), 2)
         # Without data the cell says what is missing.
-        run = Run([*arguments, "--precision", "{precision: int8, outliers: calibrated}"])
+        run = Run([*arguments, "--precision", "bf16,{precision: int8, outliers: calibrated}"])
         self.assertEqual(run.code, 1, run.err)
-        self.assertIn("calibration: FILE", run.json()["rows"][0]["reason"])
+        reasons = [row["reason"] for row in run.json()["rows"] if row["status"] == "unsupported"]
+        self.assertEqual(len(reasons), 1)
+        self.assertIn("calibration: FILE", reasons[0])
 
     def test_a_task_without_a_file_is_looked_for_in_the_cache(self):
         line = self.run_error(74, "eval", "-m", SMALL_DECODER, "--tasks", "hellaswag",
@@ -298,6 +338,30 @@ class Inspect(Case):
         self.assertIn("down_proj", json.dumps(plan))
 
 
+class Static(Case):
+    BENCH = ("bench", "-m", SMALL_DECODER, "--precision", "int8-static", *BENCH, "-o", "json")
+
+    def test_without_data_it_is_unsupported(self):
+        run = Run(self.BENCH, cwd=self.folder)
+        self.assertEqual(run.code, 69, run.err)
+        row, = run.json()["rows"]
+        self.assertEqual(row["status"], "unsupported")
+        self.assertIn("needs calibration data", row["reason"])
+
+    def test_a_table_is_written_and_used(self):
+        self.run_ok("calibrate", "-m", SMALL_DECODER, "--random", "--samples", "3", "--length", "20", "-o",
+                    "table.json", "-q")
+        for row in self.run_ok(*self.BENCH, "--calibration", "table.json").json()["rows"]:
+            self.assertEqual((row["status"], row["proved"]), ("ok", True))
+            self.assertIn("random tokens (seed 1)", row["calibration"]["origin"])
+            self.assertTrue(any("activation scales of" in note and "random tokens" in note
+                                for note in row["notes"]), row["notes"])
+            self.assertIn("int8_static", {entry["activation"] for entry in row["executed"]})
+        run = Run(["bench", "-m", SMALL_ENCODER, "--precision", "int8-static", "--calibration", "table.json",
+                   "-o", "json"], cwd=self.folder)
+        self.assertIn("another model", run.json()["rows"][0]["reason"])
+
+
 class Synthetic(Case):
     ENCODER = "synthetic:distilbert-base:outliers"
 
@@ -308,6 +372,15 @@ class Synthetic(Case):
         self.assertEqual((row["status"], row["proved"]), ("ok", True))
         self.assertEqual(row["source"], "bf16 (synthetic)")
         self.assertEqual(row["model"], "distilbert-base-outliers")
+
+    def test_one_tensor_at_a_time_is_in_memory_beside_the_weights(self):
+        run = self.run_ok("bench", "-m", "synthetic:distilbert-base", "--precision", "bf16,int8", "-s", "8", "-r",
+                          "1", "--warmup", "0", "--min-seconds", "0", "-o", "json")
+        largest = 30522 * 768 * 2
+        for row in run.json()["rows"]:
+            weights = row["metrics"]["weight_bytes"]["value"]
+            program = 64e6
+            self.assertLess(row["metrics"]["peak_host_memory"]["value"], weights + largest + program)
 
     def test_is_never_scored(self):
         data = self.write("data.tsv", "sentence\tlabel\na fine film\t1\n")

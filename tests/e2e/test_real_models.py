@@ -56,6 +56,17 @@ class RealModels(Case):
         for prompt, line in zip(lines, run.out.splitlines(), strict=True):
             self.assertEqual(json.loads(line)["ids"], prompt["ids"])
 
+    def test_tokenize_takes_lengths_from_the_file(self):
+        """MiniLM's tokenizer.json cuts to 128 ids and pads to as many."""
+        model = needs("ASSAY_MINILM")
+        lines = "short\n" + "word " * 200
+        short, long = [len(json.loads(line)["ids"]) for line in
+                       self.run_ok("tokenize", "-m", model, stdin=lines).out.splitlines()]
+        self.assertEqual((short, long), (128, 128))
+        short, long = [len(json.loads(line)["ids"]) for line in
+                       self.run_ok("tokenize", "-m", model, "--whole", stdin=lines).out.splitlines()]
+        self.assertEqual((short, long), (3, 202))
+
     def test_a_dequantized_source_names_itself(self):
         model = needs("ASSAY_SMOLLM2")
         run = self.run_ok("bench", "-m", model, "--precision", "bf16,stored", "-p", "16", "-n", "2",

@@ -76,53 +76,6 @@ TEST(GgufModels, StoredRowsArePutInOrderWithoutRequantizing) {
   EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "");
 }
 
-/// Random Llama of 256 wide: whole blocks of every encoding.
-std::filesystem::path wide_model(const ScratchFolder& folder) {
-  constexpr std::int64_t kWide = 256;
-  Json config = golden_config("llama_single_kv");
-  config.update({{"hidden_size", kWide},
-                 {"intermediate_size", kWide},
-                 {"num_attention_heads", 4},
-                 {"head_dim", 64}});
-  RawTensors tensors;
-  base::Random random(12);
-  const auto source = engine::ModelSource::open(golden_model("llama_single_kv"));
-  for (const models::WeightSpec& spec : source->weights().weights) {
-    const bool one_head = spec.role.ends_with("key") || spec.role.ends_with("value");
-    const bool words = spec.layer.lookup || spec.role.starts_with("head");
-    const std::int64_t rows = words ? spec.layer.rows : one_head ? 64 : spec.matrix ? kWide : 1;
-    std::vector<float> values(static_cast<std::size_t>(rows * kWide), 1.0F);
-    if (!spec.matrix) {
-      tensors[spec.stored] = floats({kWide}, values);
-      continue;
-    }
-    for (float& v : values) v = 0.05F * static_cast<float>(random.normal());
-    tensors[spec.stored] = floats({rows, kWide}, values);
-  }
-  return write_model(folder, config, tensors);
-}
-
-TEST(GgufModels, EveryBlockEncodingRunsAsStored) {
-  const ScratchFolder folder;
-  GgufModel gguf(wide_model(folder));
-  for (const precision::EncodingInfo& info : precision::all_encodings()) {
-    if (info.blocks == nullptr) continue;
-    gguf.encoding = gguf.table = info.id;
-    const auto path = folder.write(std::string(info.name) + ".gguf", gguf.bytes());
-    const auto stored = load_model(
-        path, "{default: {precision: stored, compute: fp32}, activations: fp32, kv: fp32}", 2);
-    EXPECT_EQ(stored->source().dominant_encoding(), info.id);
-    // Decoded by the reference and multiplied as f32: the same bits.
-    EXPECT_EQ(all_logits(*stored, some_tokens()),
-              all_logits(*load_model(path, "fp32", 2), some_tokens()))
-        << info.name;
-    EXPECT_EQ(precision::compare(stored->plan(), stored->ledger()), "");
-    for (const precision::PlanEntry& entry : stored->plan().entries) {
-      EXPECT_EQ(entry.kernel.encoding, info.id) << entry.layer.name;
-    }
-  }
-}
-
 TEST(GgufModels, UndoingThePermutationWorksOnEveryRowAlignedEncoding) {
   constexpr std::int64_t kHead = 6;
   constexpr std::int64_t kCols = 64;

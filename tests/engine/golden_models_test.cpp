@@ -11,13 +11,8 @@ namespace {
 
 constexpr double kTolerance = 1e-4;
 
-/// What scripts/models_table makes its table from.
 void record(const engine::Model& model, const char* check, double largest) {
-  ::testing::Test::RecordProperty("family", model.config().family);
-  ::testing::Test::RecordProperty("architecture", model.config().architecture);
-  ::testing::Test::RecordProperty("format", std::string(model.source().tensors().format()));
-  ::testing::Test::RecordProperty("check", check);
-  ::testing::Test::RecordProperty("largest_difference", fmt::format("{:.1e}", largest));
+  record_comparison(model, std::string(model.source().tensors().format()), check, largest);
 }
 
 /// The random models of tests/golden/models, decoders or encoders.

@@ -60,13 +60,21 @@ TEST_P(QuantizedCheckpoints, RunAsStored) {
   for (const auto& entry : model->plan().entries) quantized += entry.precision.quantized ? 1 : 0;
   EXPECT_EQ(quantized, GetParam().layers);
   int checked = 0;
+  double largest = 0.0;
   for (; golden_.has(fmt::format("seq{}.ids", checked)); ++checked) {
     const Tokens ids = golden_.tokens(fmt::format("seq{}.ids", checked));
     const auto reference = golden_.values(fmt::format("seq{}.logits", checked));
     const double difference = disagreement(all_logits(*model, ids), reference);
-    EXPECT_LE(difference, GetParam().tolerance) << checked;
-    RecordProperty(fmt::format("difference{}", checked), fmt::format("{:.2e}", difference));
+    // With int8 activations: what codes make that a rounding can decide, by the golden file's
+    // script.
+    const std::string doubt = fmt::format("seq{}.tolerance", checked);
+    const double tolerance = golden_.has(doubt)
+                                 ? std::max<double>(GetParam().tolerance, golden_.values(doubt)[0])
+                                 : GetParam().tolerance;
+    EXPECT_LE(difference, tolerance) << checked;
+    largest = std::max(largest, difference);
   }
+  record_comparison(*model, "safetensors, " + GetParam().source + " as stored", "logits", largest);
   EXPECT_EQ(checked, 4);
   EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "");
 }
@@ -110,7 +118,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Checkpoint{"ct_int4", "compressed-tensors int4", 1e-4, 14},
                       Checkpoint{"ct_int4_asymmetric", "compressed-tensors int4", 1e-4, 14},
                       Checkpoint{"ct_w8a16", "compressed-tensors uint8", 1e-4, 14},
-                      Checkpoint{"ct_w8a8", "compressed-tensors int8", 0.1, 14},
+                      Checkpoint{"ct_w8a8", "compressed-tensors int8", 1e-4, 14},
                       Checkpoint{"ct_fp8", "compressed-tensors fp8_e4m3", 1e-4, 14}),
     [](const auto& info) { return info.param.name; });
 INSTANTIATE_TEST_SUITE_P(Bitsandbytes, QuantizedCheckpoints,

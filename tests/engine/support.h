@@ -94,6 +94,16 @@ inline double relative_error(std::span<const float> a, std::span<const float> re
   return std::sqrt(difference / total);
 }
 
+/// What scripts/models_table makes a row of its table from.
+inline void record_comparison(const engine::Model& model, const std::string& format,
+                              const char* check, double largest) {
+  ::testing::Test::RecordProperty("family", model.config().family);
+  ::testing::Test::RecordProperty("architecture", model.config().architecture);
+  ::testing::Test::RecordProperty("format", format);
+  ::testing::Test::RecordProperty("check", check);
+  ::testing::Test::RecordProperty("largest_difference", fmt::format("{:.1e}", largest));
+}
+
 /// Logits at every position of one sequence, by the path that scoring takes.
 inline std::vector<float> all_logits(engine::Model& model, const Tokens& ids) {
   models::KvCache cache = model.make_cache(1, std::ssize(ids));

@@ -116,22 +116,11 @@ std::filesystem::path small_model(const ScratchFolder& scratch, Json config, boo
   return folder;
 }
 
-Json small_decoder() {
-  Json config = models::synthetic_config("llama-3-8b");
-  config.update({{"hidden_size", 512},
-                 {"intermediate_size", 1024},
-                 {"num_hidden_layers", 6},
-                 {"num_attention_heads", 8},
-                 {"num_key_value_heads", 4},
-                 {"vocab_size", 1000},
-                 {"bos_token_id", 1},
-                 {"eos_token_id", 2}});
-  return config;
-}
-
-Json small_encoder() {
-  Json config = models::synthetic_config("distilbert-base");
-  config.update({{"dim", 256}, {"hidden_dim", 1024}, {"n_heads", 4}, {"vocab_size", 1000}});
+/// As wide as a real one: what is no outlier comes nearer to 6 in narrow models, whose weights are
+/// larger.
+Json shallow_decoder() {
+  Json config = models::synthetic_config("tinyllama-1.1b");
+  config.update({{"intermediate_size", 2048}, {"num_hidden_layers", 3}, {"vocab_size", 1000}});
   return config;
 }
 
@@ -151,14 +140,13 @@ std::pair<double, double> outlier_columns(engine::Model& model) {
         static_cast<double>(entry.outlier_columns) / static_cast<double>(entry.calls);
     least = std::min(least, each);
     most = std::max(most, each);
-    EXPECT_EQ(each, each) << entry.layer;
   }
   return {least, most};
 }
 
 TEST(Synthetic, DecodersCarryEightOutlierColumnsIntoEveryLayer) {
   const ScratchFolder scratch;
-  const auto with = load_model(small_model(scratch, small_decoder(), true), "int8", 2);
+  const auto with = load_model(small_model(scratch, shallow_decoder(), true), "int8", 2);
   (void)all_logits(*with, some_tokens(96));
   EXPECT_EQ(outlier_columns(*with), std::pair(8.0, 8.0));
   // And into those of a single token.
@@ -169,19 +157,18 @@ TEST(Synthetic, DecodersCarryEightOutlierColumnsIntoEveryLayer) {
   (void)with->decode({&sequence, 1}, cache);
   EXPECT_EQ(outlier_columns(*with), std::pair(8.0, 8.0));
 
-  const auto without = load_model(small_model(scratch, small_decoder(), false), "int8", 2);
+  const auto without = load_model(small_model(scratch, shallow_decoder(), false), "int8", 2);
   (void)all_logits(*without, some_tokens(96));
   EXPECT_EQ(outlier_columns(*without), std::pair(0.0, 0.0));
 }
 
 TEST(Synthetic, EncodersCarryEightOutlierColumnsIntoEveryLayer) {
-  const ScratchFolder scratch;
   const Tokens tokens = some_tokens(64);
   const models::Sequence sequence{tokens, 0};
-  const auto with = load_model(small_model(scratch, small_encoder(), true), "int8", 2);
+  const auto with = load_model("synthetic:distilbert-base:seed=7:outliers", "int8", 2);
   (void)with->classify({&sequence, 1});
   EXPECT_EQ(outlier_columns(*with), std::pair(8.0, 8.0));
-  const auto without = load_model(small_model(scratch, small_encoder(), false), "int8", 2);
+  const auto without = load_model("synthetic:distilbert-base:seed=7", "int8", 2);
   (void)without->classify({&sequence, 1});
   EXPECT_EQ(outlier_columns(*without), std::pair(0.0, 0.0));
 }
@@ -189,7 +176,7 @@ TEST(Synthetic, EncodersCarryEightOutlierColumnsIntoEveryLayer) {
 TEST(Synthetic, LogitsAreFiniteAndOfOrdinarySize) {
   const ScratchFolder scratch;
   for (const bool outliers : {false, true}) {
-    const auto model = load_model(small_model(scratch, small_decoder(), outliers), "fp32", 2);
+    const auto model = load_model(small_model(scratch, shallow_decoder(), outliers), "fp32", 2);
     double squares = 0;
     const std::vector<float> logits = all_logits(*model, some_tokens(32));
     for (const float value : logits) squares += double{value} * value;

@@ -16,8 +16,9 @@ namespace fs = std::filesystem;
 
 const fs::path kCorpus = ASSAY_CORPUS_DIR;
 
-constexpr std::array kTargets = {&kSafetensors, &kGguf,      &kGgufModel, &kTorch, &kNpy,
-                                 &kShardIndex,  &kTokenizer, &kConfig,    &kStudy};
+constexpr std::array kTargets = {&kSafetensors, &kGguf,       &kGgufModel, &kTorch,
+                                 &kNpy,         &kShardIndex, &kTokenizer, &kConfig,
+                                 &kStudy,       &kChat,       &kCheckpoint};
 
 struct Sample {
   const Target* target;

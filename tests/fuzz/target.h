@@ -26,6 +26,8 @@ extern const Target kTokenizer;
 extern const Target kTorch;
 extern const Target kConfig;
 extern const Target kStudy;
+extern const Target kChat;
+extern const Target kCheckpoint;
 
 /// Runs the target; the message if the input is refused, none if it is accepted. Any other outcome
 /// is a fault: std::logic_error for an Error of another code or a message that is no single line,

@@ -29,6 +29,7 @@ void check_ids(const text::Tokenizer& tokenizer, const std::vector<text::TokenId
 void use_tokenizer(const text::Tokenizer& tokenizer) {
   for (const std::string_view text : kTexts) {
     for (const bool special : {false, true}) {
+      static_cast<void>(tokenizer.encode(text, {.add_special = special, .file_lengths = true}));
       const auto ids = tokenizer.encode(text, {special, special, special ? 7U : 0U});
       if (special && ids.size() > 7) throw std::logic_error("more ids than max_length");
       check_ids(tokenizer, ids);

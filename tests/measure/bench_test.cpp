@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "measure/fake_machine.h"
+
 namespace assay::measure {
 namespace {
 
@@ -40,19 +42,30 @@ TEST(BenchDecoder, RefusesMorePositionsThanTheModelHas) {
   EXPECT_THROW(bench_decoder(*model, workload, {}, {}, [](BenchRow&&) {}), Error);
 }
 
+/// Outputs of each input are held against its own verification pass: the row would be invalid if
+/// they were not.
 TEST(BenchEncoder, CyclesThroughGivenSamples) {
+  const testing::Variable no_meter("ASSAY_POWERCAP_ROOT", "/nowhere/powercap");
   const auto model = load("distilbert_classifier", "fp32");
-  const EncoderWorkload workload{
-      .batch = {2}, .sequence = {7}, .timing = {.warmup = 1, .iterations = 2}};
-  const std::vector<std::vector<engine::TokenId>> data{{1, 2, 3}, {4, 5}};
-  int rows = 0;
-  bench_encoder(*model, workload, data, {}, [&](BenchRow&& row) {
-    ++rows;
-    EXPECT_EQ(row.test, "b2s7");
-    EXPECT_EQ(row.reason, "");
-    EXPECT_GT(row.metrics["latency"]["p99"].get<double>(), 0.0);
-  });
-  EXPECT_EQ(rows, 1);
+  const std::vector<std::vector<engine::TokenId>> data{{1, 2, 3}, {4, 5}, {6, 7, 8, 9}};
+  const auto inputs_of = [&](int batch, TokenSequences samples) {
+    const EncoderWorkload workload{
+        .batch = {batch}, .sequence = {7}, .timing = {.warmup = 1, .iterations = 7}};
+    Json inputs;
+    bench_encoder(*model, workload, samples, {}, [&](BenchRow&& row) {
+      EXPECT_EQ(row.test, fmt::format("b{}s7", batch));
+      EXPECT_EQ(row.reason, "");
+      EXPECT_GT(row.metrics["latency"]["p99"].get<double>(), 0.0);
+      EXPECT_EQ(row.iterations["ran"], 7);
+      EXPECT_EQ(row.iterations["checked"], 7);
+      inputs = row.iterations["inputs"];
+    });
+    return inputs;
+  };
+  EXPECT_EQ(inputs_of(1, data), 3);
+  EXPECT_EQ(inputs_of(2, data), 1);
+  EXPECT_EQ(inputs_of(1, {}), 1);
+  EXPECT_EQ(inputs_of(1, std::vector(40, data[0])), 16);
 }
 
 /// The ledger of a timed row counts the timed iterations and no other work.

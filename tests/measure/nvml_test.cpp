@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "base/scratch_folder.h"
-#include "measure/device_probe.h"
 #include "measure/environment.h"
 #include "measure/fake_machine.h"
 #include "measure/meter.h"
@@ -103,11 +102,8 @@ TEST(Nvml, DevicesAreThoseOfCudaVisibleDevices) {
 
 TEST(Nvml, TheUuidThatCudaTellsWins) {
   const FakeGpus machine("gpus=2");
-  set_device_probe({.uuid = [](int) { return std::string("GPU-00000001-fake"); }});
-  EXPECT_EQ(find_gpu(0).gpu->uuid(), "GPU-00000001-fake");
-  set_device_probe({.uuid = [](int) { return std::string("MIG-1"); }});
-  EXPECT_EQ(find_gpu(0).reason, "NVML does not know MIG-1: some error");
-  set_device_probe({});
+  EXPECT_EQ(find_gpu(0, "GPU-00000001-fake").gpu->uuid(), "GPU-00000001-fake");
+  EXPECT_EQ(find_gpu(0, "MIG-1").reason, "NVML does not know MIG-1: some error");
 }
 
 TEST(NvmlMeter, ReadsJoulesSinceItWasOpened) {

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "precision/constants.h"
+#include "precision/encodings/block_forms.h"
 #include "precision/golden.h"
 #include "precision/mxfp4.h"
 #include "precision/sample_weight.h"
@@ -336,6 +337,12 @@ std::vector<Encoding> encoders() {
 }
 
 class EveryEncoding : public testing::TestWithParam<Encoding> {};
+
+TEST(Encoding, BlockFormsHaveATableWhereCodesAreNibbles) {
+  for (const auto& [encoding, form] : kBlockForms) {
+    EXPECT_EQ(form->table != nullptr, form->bits == 4) << name_of(encoding);
+  }
+}
 
 TEST_P(EveryEncoding, RangesGiveTheSameBits) {
   const EncodingInfo& row = info(GetParam());

@@ -64,7 +64,7 @@ TEST(Precision, EveryNameParses) {
 }
 
 TEST(Precision, KnownButNotBuiltIsSaidSo) {
-  for (const char* name : {"int8-static", "gptq", "awq", "q8_k"}) {
+  for (const char* name : {"gptq", "awq", "q8_k"}) {
     const Failure f = recipe_failure(name);
     EXPECT_EQ(f.code, ErrorCode::unsupported) << name;
     EXPECT_NE(f.text.find("not in this build yet"), std::string::npos) << f.text;
@@ -90,9 +90,44 @@ TEST(Recipe, CalibrationIsPartOfWhatItIs) {
   ASSERT_EQ(idle.notices.size(), 1U);
   EXPECT_NE(idle.notices[0].find("no effect"), std::string::npos);
   EXPECT_EQ(idle.canonical(), parse("{default: int8}").canonical());
-  EXPECT_USAGE("{precision: int8, calibration: {samples: 3}}", "file is missing");
+  EXPECT_USAGE("{precision: int8, calibration: {samples: 3}}",
+               "one of 'file', 'table' and 'random'");
   EXPECT_USAGE("{precision: int8, calibration: {file: a, samples: 0}}", "from 1");
   EXPECT_USAGE("{precision: int8, threshold: 0, outliers: calibrated}", "has no effect");
+}
+
+TEST(Recipe, StaticInt8HasARangeAndData) {
+  const auto parse = [](const std::string& text) { return parse_recipe_argument(text).front(); };
+  const Recipe plain = parse("int8-static");
+  EXPECT_TRUE(plain.needs_calibration());
+  EXPECT_EQ(plain.default_precision.activation, Activation::int8_static);
+  EXPECT_EQ(plain.default_precision.percentile, 100.0);
+  EXPECT_EQ(plain.canonical(), parse("{precision: int8-static, method: minmax}").canonical());
+  const Recipe clamped = parse("{precision: int8-static, method: percentile}");
+  EXPECT_EQ(clamped.default_precision.percentile, 99.9);
+  EXPECT_EQ(clamped.canonical(), parse("{precision: int8-static, percentile: 99.9}").canonical());
+  EXPECT_NE(clamped.canonical(), plain.canonical());
+  EXPECT_USAGE("{precision: int8, percentile: 99}", "'percentile' has no effect on int8");
+  EXPECT_USAGE("{precision: int8-static, threshold: 6}", "'threshold' has no effect");
+  EXPECT_USAGE("{precision: int8-static, method: entropy}", "minmax or percentile");
+  EXPECT_USAGE("{precision: int8-static, method: minmax, percentile: 99}", "no effect");
+  EXPECT_USAGE("{precision: int8-static, percentile: 101}", "from 50 to 100");
+}
+
+TEST(Recipe, CalibrationHasOneSource) {
+  const auto parse = [](const std::string& data) {
+    return parse_recipe_argument("{precision: int8-static, calibration: " + data + "}").front();
+  };
+  EXPECT_EQ(parse("{random: 7, samples: 3, length: 20}").calibration->random_seed, 7U);
+  EXPECT_NE(parse("{random: 7}").canonical(), parse("{random: 8}").canonical());
+  EXPECT_TRUE(parse("{random: 7}").calibration->path().empty());
+  const Recipe table = parse("{table: t.json}");
+  EXPECT_TRUE(std::filesystem::path(table.calibration->path()).is_absolute());
+  EXPECT_NE(table.canonical(), parse("{file: t.json}").canonical());
+  EXPECT_USAGE("{precision: int8-static, calibration: {table: a, file: b}}", "one of 'file'");
+  EXPECT_USAGE("{precision: int8-static, calibration: {table: a, samples: 3}}",
+               "no effect on a table");
+  EXPECT_USAGE("{precision: int8-static, calibration: {random: true}}", "a seed");
 }
 
 TEST(Precision, ErrorsNameNearNames) {

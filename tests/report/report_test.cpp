@@ -124,7 +124,10 @@ TEST(Table, ShowsEnergyWithItsErrorAndMarksDoubtfulRows) {
   EXPECT_NE(text.find("56.0 ±0.5¹"), std::string::npos) << text;
   EXPECT_NE(text.find("¹ cuda:0 was throttled meanwhile: power cap"), std::string::npos) << text;
   EXPECT_EQ(text.find("no meter"), std::string::npos) << "that is of another test";
+  cells[0].rows[1]["iterations"] = {{"asked", 500}, {"ran", 812}};
   const std::string lines = csv(cells);
+  EXPECT_NE(lines.find(",iterations_asked,iterations_ran"), std::string::npos) << lines;
+  EXPECT_NE(lines.find(",500,812"), std::string::npos) << lines;
   EXPECT_NE(lines.find(",energy_net,energy_net_error,energy_net_unit"), std::string::npos) << lines;
 }
 

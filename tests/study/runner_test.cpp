@@ -153,6 +153,15 @@ TEST_F(StudyRun, AModelThatIsNotThereIsACellThatFailed) {
   EXPECT_NE(cells.at(0).reason.find("/nowhere/model.gguf"), std::string::npos);
 }
 
+TEST_F(StudyRun, APrecisionThatIsNotInThisBuildIsUnsupported) {
+  add("ok");
+  study_.cells[0].recipe = "fp8_e5m2";
+  EXPECT_EQ(run_one("ok2").status, "ok");
+  const auto cells = Store(study_.store, true).cells("scripts");
+  EXPECT_EQ(cells.at(0).status, "unsupported");
+  EXPECT_NE(cells.at(0).reason.find("fp8_e5m2"), std::string::npos) << cells.at(0).reason;
+}
+
 TEST_F(StudyRun, ContinuesWhereItStopped) {
   add("ok");
   add("crash");

@@ -238,9 +238,29 @@ TEST_F(StudyFile, ExamplesOfTheGuideAreReadable) {
   EXPECT_GE(examples, 4);
 }
 
+/// What only this build lacks is a cell that will say so; what no build has is a mistake.
+TEST_F(StudyFile, APrecisionThatIsNotInThisBuildIsACell) {
+  const Study study = read(
+      "recipes: {S: {precision: fp8_e5m2}}\n"
+      "models: [{model: m, recipes: [bf16, S]}]\n");
+  ASSERT_EQ(study.cells.size(), 2U);
+  EXPECT_EQ(study.cells[1].recipe, Json::parse(R"({"precision": "fp8_e5m2"})"));
+  EXPECT_EQ(study.cells[1].baseline, "bf16");
+}
+
+TEST_F(StudyFile, CellsThatTakeTurnsSayInHowManyRounds) {
+  const Study study = read(
+      "interleave: 4\n"
+      "models: [{model: m, recipes: [bf16, int8], workload: {prompt: 8}}]\n");
+  for (const Cell& cell : study.cells) EXPECT_EQ(cell.workload.at("interleave"), 4);
+  EXPECT_FALSE(
+      read("models: [{model: m, recipes: [bf16]}]\n").cells[0].workload.contains("interleave"));
+}
+
 TEST_F(StudyFile, TheReadyStudiesAreReadable) {
   ::setenv("ASSAY_SMOLLM2", "/models/a.gguf", 0);
   ::setenv("ASSAY_MINILM", "/models/b", 0);
+  ::setenv("ASSAY_SHARED", "/shared", 0);
   for (const auto& entry :
        std::filesystem::directory_iterator(std::string(ASSAY_SOURCE_DIR) + "/studies")) {
     if (entry.path().extension() != ".yaml") continue;

@@ -79,6 +79,41 @@ TEST(TextGolden, Unigram) {
   check_file("unigram.json", base::read_json(golden_file("unigram_tokenizer.json")));
 }
 
+/// null: the package does not cut the text.
+void check_lengths(const Tokenizer& tokenizer, const std::string& text, bool special,
+                   const Json& expected, const std::string& what) {
+  const EncodeOptions options{.add_special = special, .parse_special = true, .file_lengths = true};
+  if (expected.is_null()) {
+    expect_error(ErrorCode::bad_data, {"truncation."},
+                 [&] { static_cast<void>(tokenizer.encode(text, options)); });
+  } else {
+    EXPECT_EQ(tokenizer.encode(text, options), expected.get<Ids>()) << what << " of " << text;
+  }
+}
+
+TEST(TextGolden, LengthsOfTheFile) {
+  const Json golden = base::read_json(golden_file("lengths.json"));
+  Json config = base::read_json(golden_file("unigram_tokenizer.json"));
+  config.update(golden.at("override"));
+  const Ids whole = from_json(config)->encode(golden.at("texts").at(2).get<std::string>(),
+                                              {.parse_special = true});
+  ASSERT_GT(whole.size(), 9u);
+  for (const Json& one : golden.at("cases")) {
+    config["truncation"] = one.at("truncation");
+    config["padding"] = one.at("padding");
+    const auto tokenizer = from_json(config);
+    const std::string what = one["truncation"].dump() + one["padding"].dump();
+    for (std::size_t i = 0; i < golden["texts"].size(); ++i) {
+      const std::string text = golden["texts"][i];
+      check_lengths(*tokenizer, text, true, one.at("ids").at(i), what);
+      check_lengths(*tokenizer, text, false, one.at("plain").at(i), what);
+    }
+    // Who does not ask gets the whole text.
+    EXPECT_EQ(tokenizer->encode(golden["texts"][2].get<std::string>(), {.parse_special = true}),
+              whole);
+  }
+}
+
 TEST(TextGolden, SentencePieceFromGguf) {
   const Json golden = base::read_json(golden_file("gguf_spm.json"));
   const auto tokenizer = make_tokenizer(parts_from_gguf(golden.at("metadata"), "spm.gguf"));

@@ -55,6 +55,9 @@ TEST(Unicode, Forms) {
   EXPECT_EQ(normalize_form(U"q\u0307\u0323", UnicodeForm::nfd), U"q\u0323\u0307");
   EXPECT_EQ(normalize_form(U"\u1100\u1161\u11A8", UnicodeForm::nfc), U"\uAC01");
   EXPECT_EQ(normalize_form(U"\uFB01\u00BD", UnicodeForm::nfkc), U"fi1\u20442");
+  // The one before the trailing consonants is none of them.
+  EXPECT_EQ(normalize_form(U"\uAC00\u11A7", UnicodeForm::nfc), U"\uAC00\u11A7");
+  EXPECT_EQ(normalize_form(U"\u1100\u1161\u11A7\u11A8", UnicodeForm::nfkc), U"\uAC00\u11A7\u11A8");
   // Newer than Unicode 9.0: they stay, and nothing moves across them.
   EXPECT_EQ(normalize_form(U"\u32FF\U0001FBF1", UnicodeForm::nfkc), U"\u32FF\U0001FBF1");
   EXPECT_EQ(normalize_form(U"a\u0345\u1DF8\u0301", UnicodeForm::nfd), U"a\u0345\u1DF8\u0301");

@@ -48,7 +48,7 @@ LayerPrecisions::value_type read_awq_layer(CheckpointParts& parts, const std::st
   layer.cols = codes.shape[0];
   layer.rows = codes.shape[1] * kAwqFields;
   layer.group = group_size == -1 ? layer.cols : group_size;
-  const std::int64_t groups = (layer.cols + layer.group - 1) / layer.group;
+  const std::int64_t groups = group_count(layer);
   const StoredTensor& scales = parts.require_float(module + ".scales", {groups, layer.rows});
   const StoredTensor& zeros = parts.require(module + ".qzeros", "I32", {groups, codes.shape[1]});
   layer.scales = transposed(floats_of(scales), groups, layer.rows);

@@ -17,7 +17,8 @@ constexpr Method kMethods[] = {
     {"bitsandbytes", "bnb", read_bitsandbytes},
     {"gptq", "gptq", read_gptq},
     {"awq", "awq", read_awq},
-    {"compressed-tensors", "compressed-tensors", read_compressed_tensors}};
+    {"compressed-tensors", "compressed-tensors", read_compressed_tensors},
+    {"mxfp4", "gpt-oss", read_mxfp4}};
 
 /// transformers takes a config without `quant_method` for bitsandbytes where it has its keys.
 std::string method_name(const Json& config, const std::string& source) {

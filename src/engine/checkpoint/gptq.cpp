@@ -81,7 +81,7 @@ class GptqReader {
     layer.cols = codes.shape[0] * fields_;
     layer.rows = codes.shape[1];
     layer.group = config_.group_size == -1 ? layer.cols : config_.group_size;
-    const std::int64_t groups = (layer.cols + layer.group - 1) / layer.group;
+    const std::int64_t groups = group_count(layer);
 
     const StoredTensor& scales = parts_.require_float(module + ".scales", {groups, layer.rows});
     layer.scales = transposed(floats_of(scales), groups, layer.rows);

@@ -22,6 +22,11 @@ struct GroupedLayer {
   std::function<void(std::int64_t column, std::span<std::uint8_t> codes)> column_codes;
 };
 
+/// Groups of a row, of which the last may be cut; the group's size is any that a config says.
+[[nodiscard]] inline std::int64_t group_count(const GroupedLayer& layer) {
+  return layer.cols / layer.group + (layer.cols % layer.group != 0 ? 1 : 0);
+}
+
 /// Replaces the parts (the first holds the codes) by the whole, whose codes are put in order when
 /// it is asked for. unsupported, naming the layer: groups that our kernels cannot read (no multiple
 /// of 32 columns), or an order of columns that does not fill whole groups.

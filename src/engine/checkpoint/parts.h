@@ -81,5 +81,7 @@ using LayerPrecisions = std::map<std::string, precision::Precision, std::less<>>
                                        const std::string& source);
 [[nodiscard]] LayerPrecisions read_compressed_tensors(CheckpointParts& parts, const Json& config,
                                                       const std::string& source);
+[[nodiscard]] LayerPrecisions read_mxfp4(CheckpointParts& parts, const Json& config,
+                                         const std::string& source);
 
 }  // namespace assay::engine

@@ -23,9 +23,11 @@
 #include <cmath>
 #include <limits>
 #include <utility>
+#include <vector>
 
 #include "kernels/cpu/attention_plan.h"
 #include "kernels/cpu/vector-inl.h"
+#include "precision/constants.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::cpu::HWY_NAMESPACE {
@@ -192,6 +194,64 @@ void Multiply(float factor, std::size_t width, float* row) {
   }
 }
 
+using ByteTag = hn::Rebind<std::int8_t, FloatTag>;
+
+/// An int8 head in f32, padded to whole vectors.
+void LoadCodes(const std::byte* head, std::size_t n, float* out) {
+  const FloatTag d;
+  const hn::RebindToSigned<FloatTag> di;
+  float absmax;
+  std::memcpy(&absmax, head + n, sizeof(absmax));
+  const auto factor = hn::Set(d, absmax * precision::kInverse127);
+  const auto* codes = reinterpret_cast<const std::int8_t*>(head);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    std::int8_t last[kLanes] = {};
+    if (n - i < kLanes) std::memcpy(last, codes + i, n - i);
+    const auto code = hn::LoadU(ByteTag(), n - i < kLanes ? last : codes + i);
+    hn::Store(hn::Mul(hn::ConvertTo(d, hn::PromoteTo(di, code)), factor), d, out + i);
+  }
+}
+
+/// `values` are n, padded to whole vectors with zeros.
+void StoreCodes(const float* values, std::size_t n, std::byte* head) {
+  const FloatTag d;
+  auto most = hn::Zero(d);
+  auto poison = hn::Zero(d);  // x * 0 is 0, or NaN for NaN and infinity
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    const auto v = hn::LoadU(d, values + i);
+    most = hn::Max(most, hn::Abs(v));
+    poison = hn::MulAdd(v, hn::Zero(d), poison);
+  }
+  float absmax = hn::GetLane(hn::MaxOfLanes(d, most));
+  const bool finite = hn::AllTrue(d, hn::Eq(poison, hn::Zero(d)));
+  if (!finite) absmax = std::numeric_limits<float>::quiet_NaN();
+  const float scale =
+      finite && absmax > 0.0F ? std::min(127.0F / absmax, std::numeric_limits<float>::max()) : 0.0F;
+  auto* codes = reinterpret_cast<std::int8_t*>(head);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    std::int8_t rounded[kLanes] = {};
+    if (finite) {
+      const auto code = hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, scale)));
+      hn::StoreU(hn::DemoteTo(ByteTag(), code), ByteTag(), rounded);
+    }
+    std::memcpy(codes + i, rounded, std::min(kLanes, n - i));
+  }
+  std::memcpy(head + n, &absmax, sizeof(absmax));
+}
+
+void QuantizeRows(const tensor::MatrixView& x, std::size_t head_dim,
+                  const tensor::MatrixView& codes, std::int64_t first, std::int64_t last) {
+  const std::size_t heads = static_cast<std::size_t>(x.cols) / head_dim;
+  std::vector<float> values(PadToLanes(head_dim));
+  for (std::int64_t row = first; row < last; ++row) {
+    std::byte* to = codes.row_bytes(row);
+    for (std::size_t h = 0; h < heads; ++h, to += head_dim + sizeof(float)) {
+      LoadFloats(x.type, At(x, row, h * head_dim), head_dim, values.data());
+      StoreCodes(values.data(), head_dim, to);
+    }
+  }
+}
+
 /// The queries of a bundle against its keys, tile by tile.
 class BundleRun {
  public:
@@ -259,15 +319,21 @@ class BundleRun {
     const auto cols = static_cast<std::size_t>(call_.head_dim);
     const std::size_t group = static_cast<std::size_t>(call_.heads / call_.kv_heads);
     const auto stride = static_cast<std::size_t>(sequence_.stride);
+    const auto head = static_cast<std::size_t>(kv_head_elements(call_.kv, call_.head_dim));
     const std::size_t offset =
-        begin * stride + static_cast<std::size_t>(bundle_.head_begin) / group * cols;
+        begin * stride + static_cast<std::size_t>(bundle_.head_begin) / group * head;
     const std::size_t size = tensor::size_of(call_.kv);
     const auto* first = static_cast<const std::byte*>(base) + offset * size;
     if (call_.kv == tensor::DType::f32 && width_ == cols && count_ <= 4) {
       return {reinterpret_cast<const float*>(first), stride};
     }
     for (std::size_t r = 0; r < rows; ++r) {
-      LoadFloats(call_.kv, first + r * stride * size, cols, copy + r * width_);
+      const std::byte* from = first + r * stride * size;
+      if (call_.kv == tensor::DType::i8) {
+        LoadCodes(from, cols, copy + r * width_);
+      } else {
+        LoadFloats(call_.kv, from, cols, copy + r * width_);
+      }
     }
     return {copy, width_};
   }
@@ -341,6 +407,16 @@ HWY_AFTER_NAMESPACE();
 namespace assay::kernels::cpu {
 
 HWY_EXPORT(RunAttentionBundle);
+HWY_EXPORT(QuantizeRows);
+
+void quantize_heads(tensor::MatrixView x, std::int64_t head_dim, tensor::MatrixView codes,
+                    base::ThreadPool& pool) {
+  (void)active_isa();
+  const auto kernel = &HWY_DYNAMIC_DISPATCH(QuantizeRows);
+  pool.parallel_for(x.rows, [&](int, std::int64_t begin, std::int64_t end) {
+    kernel(x, static_cast<std::size_t>(head_dim), codes, begin, end);
+  });
+}
 
 void attention(const AttentionCall& call, base::ThreadPool& pool, Workspace& workspace) {
   (void)active_isa();

@@ -46,7 +46,19 @@ void rope(tensor::MatrixView x, std::span<const std::int32_t> positions,
           std::span<const float> inverse_frequencies, std::int64_t head_dim, base::ThreadPool& pool,
           float magnitude = 1.0F);
 
-/// Keys and values of one sequence: row j is position j; rows of kv_heads * head_dim elements.
+/// Elements of one head in a row of keys or values. An int8 head is head_dim codes and, behind
+/// them, the bytes of its f32 absmax: a value is code * absmax / 127.
+[[nodiscard]] inline std::int64_t kv_head_elements(tensor::DType kv, std::int64_t head_dim) {
+  return kv == tensor::DType::i8 ? head_dim + std::int64_t{sizeof(float)} : head_dim;
+}
+
+/// The heads of x[rows, heads * head_dim] into int8 heads, codes rounded to nearest even of
+/// x * (127 / absmax). A head with NaN or infinity keeps that as its absmax, so that it stays
+/// visible.
+void quantize_heads(tensor::MatrixView x, std::int64_t head_dim, tensor::MatrixView codes,
+                    base::ThreadPool& pool);
+
+/// Keys and values of one sequence: row j is position j; rows of kv_heads * kv_head_elements().
 struct AttentionSequence {
   std::int64_t query_begin = 0;  ///< first row in q and out
   std::int64_t query_count = 0;

@@ -12,6 +12,8 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace assay::kernels::cpu {
@@ -42,6 +44,17 @@ unsigned saved_states(const Registers& leaf1) {
   return low;
 }
 
+/// Linux gives a process the state of AMX tiles (component 18, 8 KiB) only when it asks.
+bool permit_tiles() {
+#if defined(__x86_64__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM of asm/prctl.h
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
 std::string brand() {
   std::array<unsigned, 12> words{};
   for (std::size_t i = 0; i < 3; ++i) {
@@ -66,7 +79,7 @@ CpuFeatures read_features() {
   const unsigned states = saved_states(leaf1);
   const bool ymm = (states & 0x6U) == 0x6U;
   const bool zmm = ymm && (states & 0xe0U) == 0xe0U;
-  const bool tiles = (states & 0x60000U) == 0x60000U;
+  const bool tiles = (states & 0x60000U) == 0x60000U && bit(leaf7.edx, 24) && permit_tiles();
   CpuFeatures f;
   // FMA, F16C, AVX; AVX2, BMI2.
   f.avx2 = ymm && bit(leaf1.ecx, 12) && bit(leaf1.ecx, 29) && bit(leaf1.ecx, 28) &&
@@ -76,8 +89,8 @@ CpuFeatures read_features() {
              bit(leaf7.ebx, 30) && bit(leaf7.ebx, 31);
   f.vnni = f.avx512 && bit(leaf7.ecx, 11);
   f.bf16 = f.avx512 && bit(leaf7_1.eax, 5);
-  f.amx_bf16 = tiles && bit(leaf7.edx, 24) && bit(leaf7.edx, 22);
-  f.amx_int8 = tiles && bit(leaf7.edx, 24) && bit(leaf7.edx, 25);
+  f.amx_bf16 = tiles && bit(leaf7.edx, 22);
+  f.amx_int8 = tiles && bit(leaf7.edx, 25);
   f.name = brand();
   return f;
 }

@@ -17,7 +17,7 @@ struct CpuFeatures {
   bool avx512 = false;  ///< F, BW, DQ, VL, CD
   bool vnni = false;
   bool bf16 = false;
-  bool amx_int8 = false;
+  bool amx_int8 = false;  ///< and this process may use it; likewise amx_bf16
   bool amx_bf16 = false;
   std::string name;  ///< brand string
 };

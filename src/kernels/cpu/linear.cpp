@@ -41,14 +41,14 @@ struct Ability {
 
 bool check(const Ability& able, const LinearProblem& problem, const CpuFeatures& cpu,
            std::string* why) {
-  const bool integer = able.activation == Activation::int8_dynamic;
+  const bool integer = is_integer(able.activation);
   if (problem.encoding != able.encoding) {
     return refuse(why,
                   fmt::format("multiplies {} weights, not {}", precision::name_of(able.encoding),
                               precision::name_of(problem.encoding)));
   }
   if (problem.activation != able.activation) {
-    return refuse(why, integer ? "quantizes activations to int8" : "does not quantize activations");
+    return refuse(why, fmt::format("takes {} activations", precision::name_of(able.activation)));
   }
   if (!integer && problem.compute != able.compute) {
     return refuse(why, fmt::format("computes in {}, not {}", tensor::name_of(able.compute),
@@ -115,8 +115,9 @@ KernelIdentity lookup(const PackedWeight& weight, std::span<const std::int32_t> 
 }
 
 std::span<const CompiledLinear> compiled(Activation activation, Isa isa) {
+  if (isa == Isa::amx) return amx_kernels();
   if (isa == Isa::avx512_vnni_bf16) return vnni_kernels();
-  return activation == Activation::int8_dynamic ? int8_kernels(isa) : native_kernels(isa);
+  return is_integer(activation) ? int8_kernels(isa) : native_kernels(isa);
 }
 
 class Table {
@@ -147,6 +148,7 @@ class Table {
     add<Encoding::f16, Activation::native, DType::f16, I>();
     add<Encoding::bf16, Activation::native, DType::bf16, I>();
     add<Encoding::int8, Activation::int8_dynamic, DType::i8, I>();
+    add<Encoding::int8, Activation::int8_static, DType::i8, I>();
     add_every_compute<Encoding::int8, I>();
     add_every_compute<Encoding::nf4, I>();
     add_every_compute<Encoding::fp4, I>();
@@ -175,9 +177,12 @@ class Table {
 };
 
 /// Best first: on a Zen 4 a wider instruction set was faster in linear_bench with many rows; with
-/// one row f32 and int8 are bound by memory and tie. Not measured on other processors.
+/// one row f32 and int8 are bound by memory and tie. On a Xeon with AMX tiles did five times the
+/// work of VDPBF16PS with many rows; with one row 4-bit weights were a third slower and others
+/// tied. Not measured on other processors.
 std::vector<LinearKernel> make_table() {
   Table table;
+  table.add_isa<Isa::amx>();
   table.add_isa<Isa::avx512_vnni_bf16>();
   table.add_isa<Isa::avx512>();
   table.add_isa<Isa::avx2>();

@@ -50,6 +50,7 @@ struct LinearCall {
   /// int8_dynamic: the outlier columns, ascending, in place of those that reach the threshold in
   /// this call; nullptr: those.
   const std::vector<std::int32_t>* fixed_outliers = nullptr;
+  float activation_range = 0.0F;  ///< int8_static: the magnitude that becomes code 127
   base::ThreadPool& pool;
   Workspace& workspace;
   std::int64_t outlier_columns = 0;  ///< out: how many this call found

@@ -2,6 +2,7 @@
 #include "kernels/cuda/elementwise.h"
 #include "kernels/cuda/instructions.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/witness.h"
 
 namespace assay::kernels::cuda {
 namespace {
@@ -46,6 +47,10 @@ void gather_elements(MatrixView, const std::int32_t*, const std::int32_t*, std::
 void mean_rows(MatrixView, const DeviceSequence*, int, bool, MatrixView, Stream&) { refuse(); }
 
 std::span<const TensorCoreUse> tensor_core_uses() { return {}; }
+const std::string& Witness::unavailable() { return cuda::unavailable(); }
+Witness::Witness() { refuse(); }
+Witness::~Witness() = default;
+std::vector<WitnessedKernel> Witness::seen() { refuse(); }
 std::span<const LinearKernel> linear_kernels() { return {}; }
 bool can_encode_on_device(precision::Encoding, bool) { return false; }
 PackedWeight encode_on_device(MatrixView, precision::Encoding, bool, const LinearKernel&, Stream&) {

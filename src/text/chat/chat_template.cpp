@@ -72,7 +72,8 @@ std::string ChatTemplate::render(const chat::Value& messages, const ChatOptions&
   context.emplace_back("tools", options.tools);
   context.emplace_back("documents", options.documents);
   context.emplace_back("add_generation_prompt", options.add_generation_prompt);
-  chat::Run run(parsed_->name, options.now.value_or(std::chrono::system_clock::now()));
+  chat::Run run(parsed_->name, options.now.value_or(std::chrono::system_clock::now()),
+                options.limits);
   return chat::Interpreter(run, context).render(parsed_->block);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "files/tensor_file.h"
+#include "text/chat/limits.h"
 #include "text/chat/value.h"
 
 namespace assay::text {
@@ -24,6 +25,7 @@ struct ChatOptions {
   std::vector<std::pair<std::string, chat::Value>> extra;
   /// What strftime_now tells, in local time; the time of the call if empty.
   std::optional<std::chrono::system_clock::time_point> now;
+  chat::Limits limits;
 };
 
 /// A model's chat template: the subset of Jinja that published templates use, with the settings of

@@ -123,7 +123,7 @@ Value repeat(Run& run, const Value& a, std::int64_t count) {
   if (a.is_text()) {
     const std::string& text = *a.text();
     if (text.empty() || times == 0) return "";
-    run.check_text(times > kMaxTextBytes ? times : times * text.size());
+    run.check_text(times, text.size());
     std::string out;
     for (std::size_t i = 0; i < times; ++i) out += text;
     return run.text(std::move(out));

@@ -8,22 +8,18 @@
 #include <string_view>
 #include <utility>
 
+#include "text/chat/limits.h"
 #include "text/chat/value.h"
 
 namespace assay::text::chat {
 
-// A template comes with the model, from strangers: what it may use up is bounded.
+// A template comes with the model, from strangers: what it may use up is bounded (limits.h, too).
 /// Bytes of a template's source.
 inline constexpr std::size_t kMaxTemplateBytes = std::size_t{1} << 20;
 /// Nesting of expressions and of blocks in a template.
 inline constexpr int kMaxSyntaxDepth = 200;
-/// Steps of one rendering: one per node evaluated and per list item made, one per 16 bytes of text
-/// made or searched, one per 4 whose case is changed.
-inline constexpr std::size_t kMaxSteps = 10'000'000;
 /// Nodes of the template under evaluation at one time: bounds recursion through macros.
 inline constexpr int kMaxDepth = 600;
-/// Bytes of one text, the output included.
-inline constexpr std::size_t kMaxTextBytes = std::size_t{16} << 20;
 /// Containers within containers.
 inline constexpr int kMaxNesting = 200;
 /// Items of range(), as in jinja2's sandbox.
@@ -37,7 +33,8 @@ class Run {
  public:
   using Clock = std::chrono::system_clock;
 
-  Run(std::string name, Clock::time_point now) : name_(std::move(name)), now_(now) {}
+  Run(std::string name, Clock::time_point now, Limits limits)
+      : name_(std::move(name)), now_(now), limits_(limits) {}
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 
@@ -52,12 +49,18 @@ class Run {
 
   void charge(std::size_t steps = 1) {
     steps_ += steps;
-    if (steps_ > kMaxSteps) fail("takes more than {} steps", kMaxSteps);
+    if (steps_ > limits_.steps) fail("takes more than {} steps", limits_.steps);
   }
   void charge_text(std::size_t bytes) { charge(1 + bytes / 16); }
   /// Before a text grows to `bytes`.
   void check_text(std::size_t bytes) const {
-    if (bytes > kMaxTextBytes) fail("makes a text of more than {} bytes", kMaxTextBytes);
+    if (bytes > limits_.text_bytes) {
+      fail("makes a text of more than {} bytes", limits_.text_bytes);
+    }
+  }
+  /// Before a text of `each` bytes is made `times` over.
+  void check_text(std::size_t times, std::size_t each) const {
+    if (each > 0 && times > limits_.text_bytes / each) check_text(limits_.text_bytes + 1);
   }
   void append(std::string& out, std::string_view piece) const {
     check_text(out.size() + piece.size());
@@ -108,6 +111,7 @@ class Run {
 
   std::string name_;
   Clock::time_point now_;
+  Limits limits_;
   int line_ = 1;
   int depth_ = 0;
   std::size_t steps_ = 0;

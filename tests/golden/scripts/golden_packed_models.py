@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
-from golden_common import check, seed_everything, write_golden
-from golden_quantized_models import DECODED, logits_of, plain_checkpoint, tidy
+from golden_common import check, relative_difference, write_golden
+from golden_quantized_models import (DECODED, logits_of, plain_checkpoint, tidy, token_codes,
+                                     with_tolerance)
 from golden_random_models import random_ids
 
 PLAIN = {"dtype": torch.float32, "attn_implementation": "eager"}
@@ -27,23 +28,36 @@ def linear_names(model) -> list[str]:
             if isinstance(module, torch.nn.Linear) and name != "lm_head"]
 
 
-def golden_of(folder: Path, plain: Path, decoded: dict[str, torch.Tensor], hook=None) -> None:
+def golden_of(folder: Path, plain: Path, decoded: dict[str, torch.Tensor], activations=None) -> None:
     model = LlamaForCausalLM.from_pretrained(plain, **PLAIN).eval()
     check(set(decoded) == set(linear_names(model)), f"{folder}: not every layer was decoded")
     for name, weight in decoded.items():
         module = model.get_submodule(name)
         check(module.weight.shape == weight.shape, f"{folder}: {name} has another shape")
         module.weight.data = weight.float()
-        if hook is not None:
-            module.register_forward_pre_hook(hook)
     # What the checkpoint itself keeps in 16 bits is rounded there.
     stored = load_file(folder / "model.safetensors")
     for name, parameter in model.named_parameters():
         if name in stored and name.removesuffix(".weight") not in decoded:
             parameter.data = stored[name].float()
-    tensors = logits_of(model, folder.name)
+    def logits_with(hook) -> dict[str, torch.Tensor]:
+        handles = [model.get_submodule(name).register_forward_pre_hook(hook) for name in decoded]
+        tensors = logits_of(model, folder.name)
+        for handle in handles:
+            handle.remove()
+        return tensors
+
+    if activations is None:
+        tensors, metadata = logits_of(model, folder.name), {}
+    else:
+        tensors = with_tolerance(lambda shift: logits_with(definition_rounding(shift)))
+        package = logits_with(token_rounding(activations))
+        worst = max(relative_difference(package[key], tensors[key]) for key in package
+                    if key.endswith(".logits"))
+        metadata = {"package_difference": f"{worst:.1e}"}
+        print("   ", f"package differs by {worst:.1e}")
     tensors["decoded"] = decoded[DECODED]
-    write_golden(folder / "golden.safetensors", tensors)
+    write_golden(folder / "golden.safetensors", tensors, metadata)
 
 
 def word_tokenizer(folder: Path) -> None:
@@ -134,6 +148,14 @@ def scales_and_zeros(weight: torch.Tensor, args):
     return calculate_qparams(groups.amin(-1), groups.amax(-1), args)
 
 
+def definition_rounding(shift: float):
+    """Codes of absmax / 127, as numerics.md has them; the package takes absmax / 127.5."""
+    def hook(_, inputs):
+        codes, absmax = token_codes(inputs[0], shift)
+        return (codes * (absmax / 127.0),)
+    return hook
+
+
 def token_rounding(args):
     from compressed_tensors.quantization.lifecycle.forward import fake_quantize
     from compressed_tensors.quantization.utils import calculate_qparams
@@ -175,5 +197,4 @@ def make_compressed_tensors(out: Path, work: Path) -> None:
             ignore=["lm_head"]).model_dump_json())
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         tidy(folder)
-        hook = token_rounding(activations) if activations is not None else None
-        golden_of(folder, work / name, decoded, hook)
+        golden_of(folder, work / name, decoded, activations)

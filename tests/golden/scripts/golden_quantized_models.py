@@ -71,14 +71,36 @@ def bnb_decoded(module) -> torch.Tensor:
     return weight.data.float() * weight.SCB[:, None] * (1.0 / 127.0)
 
 
+# Two programs that follow numerics.md in fp32 agree in all codes but those whose scaled activation is so
+# near to a half that their roundings decide. Llamas agree to 3.3e-6 (docs/models.md), so a scaled
+# activation, of at most 127, is certain to this much:
+CODE_DOUBT = 127 * 3.3e-6
+
+
+def token_codes(rows: torch.Tensor, shift: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """int8 codes of each row and its absmax. A shift of CODE_DOUBT, up or down, moves all codes that
+    are in doubt one way."""
+    absmax = rows.abs().amax(-1, keepdim=True).clamp(min=1e-30)
+    return torch.round(rows * (127.0 / absmax) + shift).clamp(-127, 127), absmax
+
+
+def with_tolerance(logits_with) -> dict[str, torch.Tensor]:
+    """Logits, and by how much those may differ that have the codes in doubt otherwise: twice what moving
+    all of them, up or down, makes. `logits_with(shift)` gives the tensors of logits_of()."""
+    tensors = logits_with(0.0)
+    moved = [logits_with(shift) for shift in (CODE_DOUBT, -CODE_DOUBT)]
+    for key in [key for key in tensors if key.endswith(".logits")]:
+        worst = max(relative_difference(other[key], tensors[key]) for other in moved)
+        tensors[key.replace("logits", "tolerance")] = torch.tensor([2 * worst])
+    return tensors
+
+
 def int8_forward(codes: torch.Tensor, scale: torch.Tensor, threshold: float):
     """LLM.int8() as numerics.md has it, with activations in fp32."""
     def forward(x: torch.Tensor) -> torch.Tensor:
         rows = x.flatten(0, -2)
         outlier = (rows.abs() >= threshold).any(0)
-        kept = rows.masked_fill(outlier, 0.0)
-        absmax = kept.abs().amax(-1, keepdim=True).clamp(min=1e-30)
-        quantized = torch.round(kept * (127.0 / absmax))
+        quantized, absmax = token_codes(rows.masked_fill(outlier, 0.0))
         y = (quantized @ codes.T) * absmax * scale / 16129.0
         y += rows[:, outlier] @ (codes * scale[:, None] / 127.0)[:, outlier].T
         return y.view(*x.shape[:-1], -1)

@@ -17,11 +17,12 @@ os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
 
 import torch  # noqa: E402  (the environment is set before torch loads)
 
+from golden_mxfp4_models import make_mxfp4  # noqa: E402
 from golden_packed_models import make_compressed_tensors, make_gptq  # noqa: E402
 from golden_quantized_models import make_bitsandbytes  # noqa: E402
 
 MAKERS = {"bitsandbytes": make_bitsandbytes, "compressed-tensors": make_compressed_tensors,
-          "gptq": make_gptq}
+          "gptq": make_gptq, "mxfp4": make_mxfp4}
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the golden files of tokenizer kinds, tests/golden/text/{unigram,bpe_patterns,gguf_spm}*.json.
+"""Writes the golden files of tokenizer kinds, tests/golden/text/{unigram,bpe_patterns,lengths,gguf_spm}*.json.
 
 Needs `tokenizers`, `sentencepiece` and, with --gguf, `gguf` and `llama-cpp-python`:
   make_tokenizer_golden.py [--gguf]
@@ -67,6 +67,33 @@ def bpe_patterns(inputs):
     write("bpe_patterns.json", {"reference": "tokenizers", "texts": inputs, "cases": cases})
 
 
+def lengths(inputs):
+    """What `truncation` and `padding` do; null where the package refuses the text."""
+    base = json.loads((OUT / "unigram_tokenizer.json").read_text())
+    full = {"pre_tokenizer": kinds.metaspace(), "post_processor": kinds.template([("<s>", 0)], [("</s>", 2)])}
+    cut = {"direction": "Right", "max_length": 7, "strategy": "LongestFirst", "stride": 0}
+    fill = {"strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": 1, "pad_type_id": 0,
+            "pad_token": "<pad>"}
+    cuts = [None, cut, {**cut, "direction": "Left"}, {**cut, "max_length": 2}, {**cut, "strategy": "OnlyFirst", "stride": 4},
+            {**cut, "strategy": "OnlySecond"}, {**cut, "stride": 6}]
+    fills = [None, fill, {**fill, "strategy": {"Fixed": 9}}, {**fill, "strategy": {"Fixed": 9}, "direction": "Left", "pad_id": 5},
+             {**fill, "pad_to_multiple_of": 8}, {**fill, "strategy": {"Fixed": 6}, "pad_to_multiple_of": 4},
+             {**fill, "pad_to_multiple_of": 0}]
+    cases = []
+    for i, j in [(i, 0) for i in range(len(cuts))] + [(0, j) for j in range(1, len(fills))] + [(1, 2), (1, 3), (2, 4), (3, 5)]:
+        tokenizer = Tokenizer.from_str(json.dumps(kinds.apply_kind(base, full) | {"truncation": cuts[i], "padding": fills[j]}))
+
+        def ids(text, special):
+            try:
+                return tokenizer.encode(text, add_special_tokens=special).ids
+            except BaseException as error:  # a panic of the package is no Exception
+                assert "stride" in str(error) or "Truncation" in str(error), error
+                return None
+        cases.append({"truncation": cuts[i], "padding": fills[j], "ids": [ids(t, True) for t in inputs],
+                      "plain": [ids(t, False) for t in inputs]})
+    write("lengths.json", {"reference": "tokenizers", "override": full, "texts": inputs, "cases": cases})
+
+
 def gguf_spm(inputs):
     """A vocabulary with scores, and what llama.cpp makes of it."""
     import gguf
@@ -113,6 +140,7 @@ def main():
         return gguf_spm(inputs)
     unigram(inputs)
     bpe_patterns(inputs)
+    lengths(["", "a", "The quick brown fox jumps over the lazy dog.", "Two words"])
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ struct CallOptions {
   int threads = 1;
   Values bias = {};
   const std::vector<std::int32_t>* fixed_outliers = nullptr;
+  float activation_range = 0.0F;
 };
 
 struct CallResult {
@@ -125,6 +126,7 @@ inline CallResult call(const LinearKernel& kernel, const PackedWeight& weight, c
                  .bias = options.bias,
                  .threshold = options.threshold,
                  .fixed_outliers = options.fixed_outliers,
+                 .activation_range = options.activation_range,
                  .pool = pool_of(options.threads),
                  .workspace = workspace};
   CallResult result;

@@ -384,6 +384,36 @@ TEST_F(CudaAttention, RaggedBatches) {
   }
 }
 
+/// Decode steps of sequences of very different lengths, one of them without a query, in parts.
+TEST_F(CudaAttention, RaggedDecodeSteps) {
+  for (const DType type : kFloatTypes) {
+    const Problem p{4, 2, 64, 1, 2000, type, true};
+    const Inputs in = inputs(p, 7);
+    const std::vector<DeviceSequence> sequences = {
+        {0, 1, 2000, 1}, {1, 0, 0, 1}, {1, 1, 3, 1}, {2, 1, 129, 1}};
+    const auto q = TestMatrix::random(type, 3, 256, 8, stream(), 8);
+    auto out = TestMatrix::poisoned(type, 3, 256, 8, stream());
+    AttentionCall call = call_of(p, in);
+    call.q = q.view();
+    call.out = out.view();
+    call.sequences = array(sequences);
+    call.sequence_count = 4;
+    call.most_queries = 1;
+    call.most_keys = 2000;
+    attention(call, stream(), workspace());
+    out.download();
+    for (const DeviceSequence& s : sequences) {
+      if (s.query_count == 0) continue;
+      Problem one = p;
+      one.keys = s.key_count;
+      const Reference wanted = reference(one, q.row(s.query_begin), in.k, in.v, in.capacity, 0, 1,
+                                         rounds_numerators(one, stream().device().path));
+      for (std::size_t c = 0; c < 64; ++c)
+        expect_rounded(out.row(s.query_begin)[64 + c], wanted.out[c], type, wanted.allowed);
+    }
+  }
+}
+
 /// Keys and values are rows of matrices beside the queries, and no sequence sees another.
 TEST_F(CudaAttention, Encoders) {
   for (const DType type : kFloatTypes) {
@@ -430,15 +460,22 @@ TEST_F(CudaAttention, Encoders) {
 }
 
 TEST_F(CudaAttention, ANaNReachesTheQueriesThatSeeIt) {
-  const Problem p{1, 1, 16, 80, 80, DType::f32, true};
-  for (const bool in_keys : {true, false}) {
-    Inputs in = inputs(p, 1);
-    TestMatrix& broken = in_keys ? in.k : in.v;
-    broken.set_row(in.capacity + 40, std::vector<float>(16, NAN));
-    broken.upload();
-    const TestMatrix out = run(p, in);
-    for (std::int64_t r = 40; r < 80; ++r) EXPECT_TRUE(std::isnan(out.row(r)[3])) << r;
-    for (std::int64_t r = 0; in_keys && r < 40; ++r) EXPECT_FALSE(std::isnan(out.row(r)[3])) << r;
+  for (const DType type : kFloatTypes) {
+    for (const std::int32_t queries : {1, 80}) {
+      for (const bool in_keys : {true, false}) {
+        const Problem p{1, 1, 16, queries, 180, type, true};
+        Inputs in = inputs(p, 1);
+        TestMatrix& broken = in_keys ? in.k : in.v;
+        broken.set_row(in.capacity + 140, std::vector<float>(16, NAN));
+        broken.upload();
+        const TestMatrix out = run(p, in);
+        for (std::int64_t r = 0; r < queries; ++r) {
+          const bool sees = 180 - queries + r >= 140;
+          if (!sees && !in_keys) continue;  // 0 x NaN of a neighbour in the block is NaN
+          EXPECT_EQ(std::isnan(out.row(r)[3]), sees) << r;
+        }
+      }
+    }
   }
 }
 

@@ -48,9 +48,10 @@ TEST_F(CudaRows, RmsNorm) {
         double squares = 0;
         for (const float v : in) squares += double{v} * double{v};
         const double factor = 1.0 / std::sqrt(squares / static_cast<double>(cols) + double{1e-5F});
+        const auto row = y.row(r);
         for (std::size_t c = 0; c < in.size(); ++c) {
           const double wanted = double{in[c]} * factor * double{weight[c]};
-          expect_rounded(y.row(r)[c], wanted, out, kF32 * (chain(cols) / 2 + 6) * std::abs(wanted));
+          expect_rounded(row[c], wanted, out, kF32 * (chain(cols) / 2 + 6) * std::abs(wanted));
         }
       }
     }
@@ -79,13 +80,14 @@ TEST_F(CudaRows, LayerNorm) {
         // The error of the mean moves the variance by its square and, by rounding, hardly.
         const double factor_error =
             kF32 * (chain(cols) / 2 + 8) + factor * factor * mean_error * mean_error;
+        const auto row = y.row(r);
         for (std::size_t c = 0; c < in.size(); ++c) {
           const double scaled = factor * double{weight[c]};
           const double product = (double{in[c]} - mean) * scaled;
           const double wanted = product + (with_bias ? double{bias[c]} : 0.0);
           const double slack = std::abs(scaled) * (mean_error + kF32 * std::abs(in[c] - mean)) +
                                std::abs(product) * factor_error + 2 * kF32 * std::abs(wanted);
-          expect_rounded(y.row(r)[c], wanted, type, slack);
+          expect_rounded(row[c], wanted, type, slack);
         }
       }
     }
@@ -127,10 +129,11 @@ TEST_F(CudaRows, FunctionsOfOneElement) {
       x.download();
       EXPECT_EQ(x.padding(), before);
       for (const std::int64_t r : {0, 1}) {
+        const auto row = x.row(r);
         for (std::size_t c = 0; c < in[r].size(); ++c) {
           const double v = in[r][c];
           const double wanted = f.value(v);
-          expect_rounded(x.row(r)[c], wanted, type, kF32 * f.slack(v, wanted) + 0x1p-125);
+          expect_rounded(row[c], wanted, type, kF32 * f.slack(v, wanted) + 0x1p-125);
         }
       }
     }
@@ -165,11 +168,12 @@ TEST_F(CudaRows, GatedProduct) {
       gate.download();
       for (const std::int64_t r : {0, 1}) {
         const auto u = up.row(r);
+        const auto row = gate.row(r);
         for (std::size_t c = 0; c < u.size(); ++c) {
           const double value = f.value(in[r][c]);
           const double first = kF32 * f.slack(in[r][c], value) + smallest_error(type) +
                                (type == DType::f32 ? 0.0 : unit_roundoff(type) * std::abs(value));
-          expect_rounded(gate.row(r)[c], value * double{u[c]}, type,
+          expect_rounded(row[c], value * double{u[c]}, type,
                          (first + kF32 * std::abs(value)) * std::abs(double{u[c]}));
         }
       }
@@ -188,13 +192,14 @@ TEST_F(CudaRows, ClampedSwiglu) {
     gate.download();
     for (const std::int64_t r : {0, 1}) {
       const auto u = up.row(r);
+      const auto row = gate.row(r);
       for (std::size_t c = 0; c < u.size(); ++c) {
         const double g = std::min(double{in[r][c]}, double{kLimit});
         const double bounded = std::clamp(double{u[c]}, double{-kLimit}, double{kLimit});
         const double glu = g * sigmoid(g * double{kAlpha});
         const double wanted = (bounded + 1.0) * glu;
         expect_rounded(
-            gate.row(r)[c], wanted, type,
+            row[c], wanted, type,
             kF32 * (10 + 4 * std::abs(g)) * std::abs(wanted) + kF32 * std::abs(glu) + 0x1p-125);
       }
     }
@@ -216,10 +221,12 @@ TEST_F(CudaRows, SumsProductsAndConversionsAreRoundedOnce) {
       x.download();
       converted.download();
       EXPECT_EQ(x.padding(), before);
+      const auto of_other = converted.row(2);
+      const auto scaled = x.row(2);
       for (std::size_t c = 0; c < a.size(); ++c) {
         const float sum = rounded_to(type, a[c] + b[c]);
-        EXPECT_EQ(converted.row(2)[c], rounded_to(other, sum));
-        EXPECT_EQ(x.row(2)[c], rounded_to(type, sum * 0.3F));
+        EXPECT_EQ(of_other[c], rounded_to(other, sum));
+        EXPECT_EQ(scaled[c], rounded_to(type, sum * 0.3F));
       }
     }
   });
@@ -231,9 +238,10 @@ TEST_F(CudaRows, SoftCap) {
     const auto in = x.row(1);
     soft_cap(x.view(), 30.0F, stream());
     x.download();
+    const auto out = x.row(1);
     for (std::size_t c = 0; c < in.size(); ++c) {
       const double wanted = 30.0 * std::tanh(double{in[c]} / 30.0);
-      expect_rounded(x.row(1)[c], wanted, type, kF32 * 6 * std::abs(wanted));
+      expect_rounded(out[c], wanted, type, kF32 * 6 * std::abs(wanted));
     }
   });
 }
@@ -252,9 +260,10 @@ TEST_F(CudaRows, AddScaledRowsRoundsAsTheCpuDoes) {
     EXPECT_EQ(sums.row(2), before[2]);
     for (std::size_t r = 0; r < 3; ++r) {
       const auto in = x.row(static_cast<std::int64_t>(r));
+      const auto out = sums.row(index[r]);
       for (std::size_t c = 0; c < in.size(); ++c) {
         const float product = in[c] * factors[r];
-        EXPECT_EQ(sums.row(index[r])[c], before[index[r]][c] + product);
+        EXPECT_EQ(out[c], before[index[r]][c] + product);
       }
     }
   });
@@ -350,9 +359,11 @@ TEST_F(CudaRows, TheCacheTakesRowsAtTheirPositions) {
         std::vector<bool> written(30, false);
         for (std::int64_t r = 0; r < 5; ++r) {
           written[static_cast<std::size_t>(place[r])] = true;
-          for (std::size_t c = 0; c < static_cast<std::size_t>(width); ++c) {
-            EXPECT_EQ(keys.row(place[r])[c], rounded_to(kept, k.row(r)[c]));
-            EXPECT_EQ(values.row(place[r])[c], rounded_to(kept, v.row(r)[c]));
+          const auto key = keys.row(place[r]), value = values.row(place[r]);
+          const auto new_key = k.row(r), new_value = v.row(r);
+          for (std::size_t c = 0; c < key.size(); ++c) {
+            EXPECT_EQ(key[c], rounded_to(kept, new_key[c]));
+            EXPECT_EQ(value[c], rounded_to(kept, new_value[c]));
           }
         }
         for (std::size_t p = 0; p < 30; ++p)

@@ -126,11 +126,12 @@ struct Fp8Visitor {
   }
 };
 
-/// q8_0: codes with block scales; uint8: with minima too.
+/// q8_0: codes with block scales of 16 bits; uint8: with scales and minima of any size.
 template <DType Compute, bool Minima = false>
 struct ScaledByteVisitor {
   static HWY_INLINE VecF weight(VecF code, VecF scale, VecF minimum) {
-    return round_finite<Compute>(Minima ? hn::MulAdd(code, scale, minimum) : hn::Mul(code, scale));
+    if constexpr (Minima) return round_finite<Compute>(hn::MulAdd(code, scale, minimum));
+    return round_moderate<Compute>(hn::Mul(code, scale));
   }
 
   template <class Sink>
@@ -148,79 +149,6 @@ struct ScaledByteVisitor {
         sink.put(i + 1, v, weight(byte_value<1>(word), scale, low));
         sink.put(i + 2, v, weight(byte_value<2>(word), scale, low));
         sink.put(i + 3, v, weight(byte_value<3>(word), scale, low));
-      }
-    }
-  }
-};
-
-/// The 16 values of a 4-bit code. find() uses the lowest four bits of each lane.
-class CodeTable {
- public:
-#if HWY_TARGET == HWY_AVX3
-  explicit HWY_INLINE CodeTable(const float* values) : all_(hn::LoadU(F32(), values)) {}
-  HWY_INLINE VecF find(VecU codes) const {
-    return hn::TableLookupLanes(all_, hn::Indices512<float>{codes.raw});
-  }
-
- private:
-  VecF all_;
-#elif HWY_TARGET == HWY_AVX2
-  explicit HWY_INLINE CodeTable(const float* values)
-      : low_(hn::LoadU(F32(), values)), high_(hn::LoadU(F32(), values + 8)) {}
-  HWY_INLINE VecF find(VecU codes) const {
-    // The permutation reads three bits, the blend the sign: bit 3 moved there.
-    const hn::Indices256<float> index{codes.raw};
-    const VecF sign = hn::BitCast(F32(), hn::ShiftLeft<28>(codes));
-    return hn::IfThenElse(hn::MaskFromVec(sign), hn::TableLookupLanes(high_, index),
-                          hn::TableLookupLanes(low_, index));
-  }
-
- private:
-  VecF low_;
-  VecF high_;
-#else
-  explicit HWY_INLINE CodeTable(const float* values) : values_(values) {}
-  HWY_INLINE VecF find(VecU codes) const {
-    const VecI index = hn::BitCast(I32(), hn::And(codes, hn::Set(U32(), 15)));
-    return hn::GatherIndex(F32(), values_, index);
-  }
-
- private:
-  const float* values_;
-#endif
-};
-
-/// nf4, fp4, q4_0, and with minima q4_1 and int4.
-template <DType Compute, bool Minima>
-struct NibbleVisitor {
-  template <int Index, class Sink>
-  static HWY_INLINE void put(std::int64_t i, int v, VecU word, const CodeTable& table, VecF scale,
-                             VecF minimum, Sink& sink) {
-    const VecF value = table.find(hn::ShiftRight<4 * Index>(word));
-    const VecF weight = Minima ? hn::MulAdd(value, scale, minimum) : hn::Mul(value, scale);
-    sink.put(i + Index, v, round_finite<Compute>(weight));
-  }
-
-  template <class Sink>
-  static HWY_INLINE void visit(const PanelSource& s, std::int64_t begin, std::int64_t end,
-                               Sink& sink) {
-    const F32 d;
-    const CodeTable table(s.table);
-    for (std::int64_t i = begin; i < end; i += kNibbleUnit) {
-      const std::int64_t block = i / s.block * s.scale_stride;
-#pragma GCC unroll kUnroll
-      for (int v = 0; v < kPanelVectors; ++v) {
-        const VecF scale = hn::Load(d, s.scales + block + v * kLanes);
-        const VecF low = Minima ? hn::Load(d, s.minima + block + v * kLanes) : hn::Zero(d);
-        const VecU word = load_words(s, i / kNibbleUnit, v);
-        put<0>(i, v, word, table, scale, low, sink);
-        put<1>(i, v, word, table, scale, low, sink);
-        put<2>(i, v, word, table, scale, low, sink);
-        put<3>(i, v, word, table, scale, low, sink);
-        put<4>(i, v, word, table, scale, low, sink);
-        put<5>(i, v, word, table, scale, low, sink);
-        put<6>(i, v, word, table, scale, low, sink);
-        put<7>(i, v, word, table, scale, low, sink);
       }
     }
   }

@@ -23,6 +23,11 @@ inline constexpr std::array<std::string_view, precision::kEncodingCount> kEncodi
 inline constexpr std::array<std::string_view, 5> kIsaNames = {"portable", "avx2", "avx512",
                                                               "avx512_vnni_bf16", "amx"};
 
+/// Activations that become int8 themselves.
+constexpr bool is_integer(Activation activation) {
+  return activation == Activation::int8_dynamic || activation == Activation::int8_static;
+}
+
 consteval std::string_view compute_name(DType type) {
   return type == DType::f32 ? "fp32" : type == DType::f16 ? "fp16" : "bf16";
 }
@@ -39,7 +44,9 @@ consteval std::array<char, 64> linear_name() {
     append(kEncodingNames[static_cast<std::size_t>(E)]);
     append("_");
   }
-  append(A == Activation::int8_dynamic ? "dynamic" : compute_name(C));
+  append(A == Activation::int8_dynamic  ? "dynamic"
+         : A == Activation::int8_static ? "static"
+                                        : compute_name(C));
   append("_");
   append(kIsaNames[static_cast<std::size_t>(I)]);
   return text;
@@ -52,7 +59,7 @@ inline constexpr std::array<char, 64> kLinearName = linear_name<E, A, C, I>();
 /// activations both operands are int8.
 template <Encoding E, Activation A, DType C, Isa I>
 consteval KernelIdentity linear_identity() {
-  const bool integer = A == Activation::int8_dynamic;
+  const bool integer = is_integer(A);
   return {.kernel = kLinearName<E, A, C, I>.data(),
           .encoding = E,
           .activation = A,
@@ -72,8 +79,10 @@ struct CompiledLinear {
 [[nodiscard]] std::span<const CompiledLinear> native_kernels(Isa isa);
 [[nodiscard]] std::span<const CompiledLinear> int8_kernels(Isa isa);
 [[nodiscard]] std::span<const CompiledLinear> vnni_kernels();
+[[nodiscard]] std::span<const CompiledLinear> amx_kernels();
 /// Those of precision::kBlockForms, for any instruction set.
 [[nodiscard]] std::span<const CompiledLinear> block_kernels(Isa isa);
 [[nodiscard]] std::span<const CompiledLinear> vnni_block_kernels();
+[[nodiscard]] std::span<const CompiledLinear> amx_block_kernels();
 
 }  // namespace assay::kernels::cpu

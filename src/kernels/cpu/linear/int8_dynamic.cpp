@@ -8,7 +8,7 @@
 
 // LLM.int8(): activations are quantized per row at run time; columns in which any value reaches the
 // threshold, or a fixed set of columns, are taken out, and multiplied in f32 with the dequantized
-// weights.
+// weights. With a fixed range every row has the same scale, and nothing is taken out.
 namespace assay::kernels::cpu {
 namespace {
 
@@ -26,9 +26,11 @@ void divide(base::ThreadPool& pool, std::int64_t count, std::int64_t elements, c
 
 class Job {
  public:
-  Job(LinearCall& call, const Int8Ops& ops)
+  /// range: the magnitude of code 127 in every row; 0: a row's own largest.
+  Job(LinearCall& call, const Int8Ops& ops, float range)
       : call_(call),
         ops_(ops),
+        range_(range),
         m_(call.x.rows),
         k_(call.weight.k),
         k_padded_(round_up(call.weight.k, kByteUnit)) {}
@@ -42,7 +44,9 @@ class Job {
       }
     });
     reserve();
-    if (call_.fixed_outliers != nullptr) {
+    if (range_ > 0.0F) {
+      outliers_ = 0;
+    } else if (call_.fixed_outliers != nullptr) {
       outliers_ = std::ssize(*call_.fixed_outliers);
       std::ranges::copy(*call_.fixed_outliers, columns_);
     } else if (call_.threshold > 0.0F) {
@@ -89,8 +93,12 @@ class Job {
       outlier_x_[r * outliers_ + i] = value;
       x[columns_[i]] = 0.0F;
     }
-    const float absmax = ops_.absmax(x, k_);
+    float absmax = ops_.absmax(x, k_);
     finite = finite && std::isfinite(absmax);
+    if (range_ > 0.0F) {
+      if (absmax > range_) clamp(x);
+      absmax = range_;
+    }
     const float scale = absmax > 0.0F && finite ? std::min(127.0F / absmax, FLT_MAX) : 0.0F;
     row_scales_[r] = finite ? absmax : std::numeric_limits<float>::quiet_NaN();
     std::int8_t* codes = codes_ + r * k_padded_;
@@ -101,6 +109,11 @@ class Job {
       row_sums_[r] = 0;
     }
     if (ops_.wide_codes) ops_.widen(codes, k_padded_, wide_ + r * k_padded_);
+  }
+
+  /// What calibration did not see.
+  void clamp(float* x) const {
+    for (std::int64_t i = 0; i < k_; ++i) x[i] = std::min(std::max(x[i], -range_), range_);
   }
 
   void multiply() {
@@ -143,6 +156,7 @@ class Job {
 
   LinearCall& call_;
   const Int8Ops& ops_;
+  float range_;
   std::int64_t m_;
   std::int64_t k_;
   std::int64_t k_padded_;
@@ -162,7 +176,16 @@ class Job {
 void run_int8_dynamic(LinearCall& call, const Int8Ops& ops) {
   call.outlier_columns = 0;
   if (call.x.rows == 0) return;
-  Job(call, ops).run();
+  Job(call, ops, 0.0F).run();
+}
+
+void run_int8_static(LinearCall& call, const Int8Ops& ops) {
+  call.outlier_columns = 0;
+  if (!(call.activation_range > 0.0F)) {
+    fail(ErrorCode::internal, "int8 with a fixed scale was called without one");
+  }
+  if (call.x.rows == 0) return;
+  Job(call, ops, call.activation_range).run();
 }
 
 }  // namespace assay::kernels::cpu

@@ -12,7 +12,8 @@
 
 #include "kernels/cpu/linear/int8-inl.h"
 
-// LLM.int8() without instructions for 8-bit products: portable, AVX2, AVX-512.
+// LLM.int8(), and int8 with a fixed scale, without instructions for 8-bit products: portable, AVX2,
+// AVX-512.
 HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::cpu {
 namespace HWY_NAMESPACE {
@@ -34,8 +35,14 @@ inline KernelIdentity run_int8(LinearCall& call) {
   return linear_identity<Encoding::int8, Activation::int8_dynamic, DType::i8, kIsa>();
 }
 
+inline KernelIdentity run_int8_fixed(LinearCall& call) {
+  run_int8_static(call, kInt8Ops);
+  return linear_identity<Encoding::int8, Activation::int8_static, DType::i8, kIsa>();
+}
+
 constexpr CompiledLinear kInt8Kernels[] = {
-    {linear_identity<Encoding::int8, Activation::int8_dynamic, DType::i8, kIsa>(), run_int8}};
+    {linear_identity<Encoding::int8, Activation::int8_dynamic, DType::i8, kIsa>(), run_int8},
+    {linear_identity<Encoding::int8, Activation::int8_static, DType::i8, kIsa>(), run_int8_fixed}};
 
 }  // namespace HWY_NAMESPACE
 }  // namespace assay::kernels::cpu

@@ -27,22 +27,21 @@ consteval NativeOps make_ops() {
   }
   if constexpr (E == Encoding::nf4 || E == Encoding::fp4) {
     const bool nf4 = E == Encoding::nf4;
-    NativeOps ops =
-        decoding<NibbleVisitor<C, false>>(C, kNibbleUnit, nf4 ? source_nf4 : source_fp4);
+    NativeOps ops = decoding_table<C>(nf4 ? source_nf4 : source_fp4);
     ops.decode_flat = nf4 ? decode_flat_nf4 : decode_flat_fp4;
     return ops;
   }
   if constexpr (E == Encoding::q4_0) {
-    return decoding<NibbleVisitor<C, false>>(C, kNibbleUnit, source_q4_0);
+    return decoding<NumberNibbleVisitor<C, NibbleScale::single, 8>>(C, kNibbleUnit, source_q4_0);
   }
   if constexpr (E == Encoding::q4_1) {
-    return decoding<NibbleVisitor<C, true>>(C, kNibbleUnit, source_q4_1);
+    return decoding_numbers<C, NibbleScale::with_minimum>(source_q4_1);
   }
   if constexpr (E == Encoding::q8_0) {
     return decoding<ScaledByteVisitor<C>>(C, kByteUnit, source_q8_0);
   }
   if constexpr (E == Encoding::int4) {
-    return decoding<NibbleVisitor<C, true>>(C, kNibbleUnit, source_int4);
+    return decoding_numbers<C, NibbleScale::any_with_minimum>(source_int4);
   }
   if constexpr (E == Encoding::uint8) {
     return decoding<ScaledByteVisitor<C, true>>(C, kByteUnit, source_uint8);

@@ -6,7 +6,7 @@
 #define ASSAY_KERNELS_CPU_LINEAR_NATIVE_OPS_INL_H_
 #endif
 
-#include "kernels/cpu/linear/decode-inl.h"
+#include "kernels/cpu/linear/nibbles-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::cpu {
@@ -36,6 +36,25 @@ consteval NativeOps decoding(DType compute, std::int64_t unit, decltype(NativeOp
   ops.decode = decode_panel<Visitor>;
   ops.single = single_row<Visitor>;
   return ops;
+}
+
+/// Values of codes from a table.
+template <DType Compute>
+consteval NativeOps decoding_table(decltype(NativeOps::source) source) {
+  NativeOps ops = decoding<TableNibbleVisitor<Compute>>(Compute, kNibbleUnit, source);
+#if HWY_TARGET == HWY_AVX2
+  if (Compute == DType::bf16) {
+    ops.decode = decode_bf16_tables;
+    ops.single = nullptr;
+  }
+#endif
+  return ops;
+}
+
+/// Codes that are numbers, with minima.
+template <DType Compute, NibbleScale Scale>
+consteval NativeOps decoding_numbers(decltype(NativeOps::source) source) {
+  return decoding<NumberNibbleVisitor<Compute, Scale>>(Compute, kNibbleUnit, source);
 }
 
 }  // namespace HWY_NAMESPACE

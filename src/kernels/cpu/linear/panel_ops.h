@@ -116,6 +116,7 @@ struct Int8Ops {
 /// The drivers: the whole call, parallel over panels (and rows).
 void run_native(LinearCall& call, const NativeOps& ops);
 void run_int8_dynamic(LinearCall& call, const Int8Ops& ops);
+void run_int8_static(LinearCall& call, const Int8Ops& ops);
 
 /// The steps of one instruction set, for a driver of another that shares all but a few.
 [[nodiscard]] const Int8Ops& int8_ops_avx512();

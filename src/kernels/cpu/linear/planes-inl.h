@@ -68,7 +68,7 @@ struct PlaneVisitor {
     const VecU bits = hn::Or(words.template code<Index>(), hn::Set(U32(), 0x4b000000U));
     const VecF value = hn::Sub(hn::BitCast(d, bits), hn::Set(d, 0x1.0p23F + Offset));
     const VecF weight = Minima ? hn::MulAdd(value, s.scale, s.minimum) : hn::Mul(value, s.scale);
-    sink.put(i + Index, v, round_finite<Compute>(weight));
+    sink.put(i + Index, v, round_moderate<Compute>(weight));
   }
 
   template <class Sink, int... Index>

@@ -60,6 +60,18 @@ HWY_INLINE VecF round_finite(VecF value) {
   }
 }
 
+/// The same for values that are 0 or between 2^-100 and 2^100: to nearest even by two subtractions
+/// (Veltkamp's splitting; compared with the above for all mantissas).
+template <DType Compute>
+HWY_INLINE VecF round_moderate(VecF value) {
+  if constexpr (Compute == DType::bf16) {
+    const VecF spread = hn::Mul(value, hn::Set(F32(), 0x1.0p16F + 1.0F));
+    return hn::Sub(spread, hn::Sub(spread, value));
+  } else {
+    return round_finite<Compute>(value);
+  }
+}
+
 HWY_INLINE VecF keep_nan(VecF value, VecF result) {
   const F32 d;
   return hn::IfThenElse(hn::Eq(value, value), result, hn::NaN(d));

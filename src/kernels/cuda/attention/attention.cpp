@@ -39,18 +39,21 @@ bool on_tensor_cores(const AttentionCall& call, Path path) {
 }
 
 /// Cuts the keys of few queries into parts, so that every multiprocessor has some to read. A part
-/// is whole tiles.
+/// is whole tiles. Measured on an H100 (32 heads, 8 for keys, of 128, one query of 8,192 keys): a
+/// warp takes 6 us for a tile, so that even parts of one tile pay.
 void choose_parts(const AttentionCall& call, const DeviceInfo& device, AttentionArguments& a) {
-  constexpr std::int64_t kShortest = 2 * kLongestTile;
-  constexpr std::int64_t kBlocksPerMultiprocessor = 4;
+  constexpr std::int64_t kBlocksPerMultiprocessor = 8;
+  constexpr std::int64_t kMostParts = 256;
   const std::int64_t keys =
       call.window > 0 ? std::min<std::int64_t>(call.most_keys, call.window) : call.most_keys;
   const std::int64_t blocks = call.kv_heads * call.sequence_count;
   const std::int64_t wanted = std::min(
-      device.multiprocessors * kBlocksPerMultiprocessor / std::max<std::int64_t>(blocks, 1),
-      keys / kShortest);
+      {device.multiprocessors * kBlocksPerMultiprocessor / std::max<std::int64_t>(blocks, 1),
+       keys / kLongestTile, kMostParts});
   if (wanted < 2) return;
-  const std::int64_t length = (keys / wanted + kLongestTile - 1) / kLongestTile * kLongestTile;
+  // Of a window in a long cache most parts have nothing to do: they may not be too many.
+  const std::int64_t least = std::max(keys / wanted, call.most_keys / kMostParts);
+  const std::int64_t length = (least + kLongestTile - 1) / kLongestTile * kLongestTile;
   a.part_keys = static_cast<int>(length);
   a.parts = static_cast<int>((call.most_keys + length - 1) / length);
 }

@@ -133,7 +133,7 @@ struct FmaRow {
         if (part) {
           partial[2 + column] = values[i];
         } else {
-          put(a.out, out + column, all > 0.0F ? values[i] / all : 0.0F);
+          put(a.out, out + column, all == 0.0F ? 0.0F : values[i] / all);
         }
       }
     }

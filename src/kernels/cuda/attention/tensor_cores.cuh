@@ -121,7 +121,7 @@ struct WarpRows {
           to[3 + n * 8 + column] = sums[n][2 * half + 1];
         }
       } else {
-        const float factor = all > 0.0F ? 1.0F / all : 0.0F;
+        const float factor = all == 0.0F ? 0.0F : 1.0F / all;  // NaN stays NaN
         T* to = static_cast<T*>(a.out.data) + rows.matrix_row(row) * a.out.stride +
                 rows.head(row) * a.head_dim;
 #pragma unroll

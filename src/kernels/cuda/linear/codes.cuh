@@ -33,14 +33,19 @@ struct Tables {
 
 template <bool Needed>
 struct TableStorage {
-  alignas(2048) float values[16 * 32];
+  static constexpr int kTable = 16 * 32;
+  float values[2 * kTable];  ///< twice the room: the table begins at a multiple of its size
   float map[256];
 
   /// All threads call it; a barrier must follow.
   __device__ Tables fill(const Weight& w) {
-    for (int i = threadIdx.x; i < 16 * 32; i += blockDim.x) values[i] = w.table[i / 32];
-    const Tables tables = {shared_address(values + threadIdx.x % 32),
-                           w.nested == nullptr ? nullptr : map, w.offset};
+    const std::uint32_t start = shared_address(values);
+    const std::uint32_t aligned = (start + kTable * 4 - 1) / (kTable * 4) * (kTable * 4);
+    for (int i = threadIdx.x; i < kTable; i += blockDim.x) {
+      values[(aligned - start) / 4 + i] = w.table[i / 32];
+    }
+    const Tables tables = {aligned + threadIdx.x % 32 * 4, w.nested == nullptr ? nullptr : map,
+                           w.offset};
     if (w.nested == nullptr) return tables;
     for (int i = threadIdx.x; i < 256; i += blockDim.x) map[i] = w.nested[i];
     return tables;
@@ -51,21 +56,36 @@ struct TableStorage<false> {
   __device__ Tables fill(const Weight&) { return {}; }
 };
 
-__device__ inline uint4 chunk_at(const Weight& w, int row, int bytes) {
-  return load_weights(w.codes + row * w.row_bytes + bytes);
+/// Where a row of the weight begins, its codes and its block scales.
+struct WeightRow {
+  const std::uint8_t* codes;
+  std::int64_t scale;  ///< index of the first
+};
+template <typename Codes>
+__device__ inline WeightRow row_of(const Weight& w, int row) {
+  return {w.codes + row * w.row_bytes, static_cast<std::int64_t>(row) * Codes::scales_of_row(w)};
 }
+
+/// For encodings without block scales.
+struct NoBlocks {
+  __device__ static int scales_of_row(const Weight&) { return 0; }
+};
+template <int Block>
+struct Blocks {
+  __device__ static int scales_of_row(const Weight& w) { return w.k / Block; }
+};
 
 /// Codes that are operands as they lie in memory.
 template <Code E, int PerChunk>
-struct DirectCodes {
+struct DirectCodes : NoBlocks {
   static constexpr Code kCode = E;
   static constexpr int kPerChunk = PerChunk;
   static constexpr bool kDirect = true;
   static constexpr bool kColumn = E == Code::int8 || E == Code::fp8;
   static constexpr bool kTables = false;
-  __device__ static Chunk load(const Weight& w, const Tables&, int row, int k) {
+  __device__ static Chunk load(const Weight& w, const Tables&, const WeightRow& row, int k) {
     Chunk chunk;
-    chunk.codes = chunk_at(w, row, k * (16 / PerChunk));
+    chunk.codes = load_weights(row.codes + k * (16 / PerChunk));
     return chunk;
   }
 };
@@ -118,15 +138,15 @@ __device__ inline void signed_bytes(std::uint32_t word, float* v) {
   }
 }
 
-struct Int8Codes {
+struct Int8Codes : NoBlocks {
   static constexpr Code kCode = Code::int8;
   static constexpr int kPerChunk = 16;
   static constexpr bool kDirect = false;
   static constexpr bool kColumn = true;
   static constexpr bool kTables = false;
-  __device__ static Chunk load(const Weight& w, const Tables&, int row, int k) {
+  __device__ static Chunk load(const Weight& w, const Tables&, const WeightRow& row, int k) {
     Chunk chunk;
-    chunk.codes = chunk_at(w, row, k);
+    chunk.codes = load_weights(row.codes + k);
     return chunk;
   }
   __device__ static void values(const Chunk& c, const Tables&, int j, float (&v)[8]) {
@@ -152,13 +172,14 @@ struct Fp8Codes : Int8Codes {
 };
 
 struct Q8_0Codes : Int8Codes {
+  __device__ static int scales_of_row(const Weight& w) { return w.k / 32; }
   static constexpr Code kCode = Code::q8_0;
   static constexpr bool kColumn = false;
-  __device__ static Chunk load(const Weight& w, const Tables&, int row, int k) {
+  __device__ static Chunk load(const Weight& w, const Tables&, const WeightRow& row, int k) {
     Chunk chunk;
-    chunk.codes = chunk_at(w, row, k);
+    chunk.codes = load_weights(row.codes + k);
     const auto* scales = static_cast<const __half*>(w.scales);
-    chunk.scale = __half2float(scales[static_cast<std::int64_t>(row) * (w.k / 32) + k / 32]);
+    chunk.scale = __half2float(scales[row.scale + k / 32]);
     return chunk;
   }
   __device__ static void values(const Chunk& c, const Tables& tables, int j, float (&v)[8]) {
@@ -170,16 +191,16 @@ struct Q8_0Codes : Int8Codes {
 
 /// nf4 and fp4.
 template <Code E>
-struct FourBitCodes {
+struct FourBitCodes : Blocks<64> {
   static constexpr Code kCode = E;
   static constexpr int kPerChunk = 32;
   static constexpr bool kDirect = false;
   static constexpr bool kColumn = false;
   static constexpr bool kTables = true;
-  __device__ static Chunk load(const Weight& w, const Tables& tables, int row, int k) {
+  __device__ static Chunk load(const Weight& w, const Tables&, const WeightRow& row, int k) {
     Chunk chunk;
-    chunk.codes = chunk_at(w, row, k / 2);
-    const std::int64_t block = static_cast<std::int64_t>(row) * (w.k / 64) + k / 64;
+    chunk.codes = load_weights(row.codes + k / 2);
+    const std::int64_t block = row.scale + k / 64;
     if (w.nested == nullptr) {
       chunk.scale = static_cast<const float*>(w.scales)[block];
     } else {
@@ -211,17 +232,17 @@ __device__ inline float nibble(std::uint32_t word, int i) {
   return __uint_as_float((word >> (4 * i) & 0xfU) | 0x4B000000U);
 }
 
-struct Q4_0Codes {
+struct Q4_0Codes : Blocks<32> {
   static constexpr Code kCode = Code::q4_0;
   static constexpr int kPerChunk = 32;
   static constexpr bool kDirect = false;
   static constexpr bool kColumn = false;
   static constexpr bool kTables = false;
-  __device__ static Chunk load(const Weight& w, const Tables&, int row, int k) {
+  __device__ static Chunk load(const Weight& w, const Tables&, const WeightRow& row, int k) {
     Chunk chunk;
-    chunk.codes = chunk_at(w, row, k / 2);
+    chunk.codes = load_weights(row.codes + k / 2);
     const auto* scales = static_cast<const __half*>(w.scales);
-    chunk.scale = __half2float(scales[static_cast<std::int64_t>(row) * (w.k / 32) + k / 32]);
+    chunk.scale = __half2float(scales[row.scale + k / 32]);
     return chunk;
   }
   __device__ static void values(const Chunk& c, const Tables&, int j, float (&v)[8]) {
@@ -232,12 +253,11 @@ struct Q4_0Codes {
 
 struct Q4_1Codes : Q4_0Codes {
   static constexpr Code kCode = Code::q4_1;
-  __device__ static Chunk load(const Weight& w, const Tables&, int row, int k) {
+  __device__ static Chunk load(const Weight& w, const Tables&, const WeightRow& row, int k) {
     Chunk chunk;
-    chunk.codes = chunk_at(w, row, k / 2);
+    chunk.codes = load_weights(row.codes + k / 2);
     const auto* scales = static_cast<const __half2*>(w.scales);
-    const float2 pair =
-        __half22float2(scales[static_cast<std::int64_t>(row) * (w.k / 32) + k / 32]);
+    const float2 pair = __half22float2(scales[row.scale + k / 32]);
     chunk.scale = pair.x;
     chunk.minimum = pair.y;
     return chunk;
@@ -254,16 +274,17 @@ struct Q4_1Codes : Q4_0Codes {
 /// int4 and uint8: (code - zero) * scale of the group, which is exact but for one rounding.
 template <Code E>
 struct GroupCodes {
+  __device__ static int scales_of_row(const Weight& w) { return w.groups; }
   static constexpr Code kCode = E;
   static constexpr int kPerChunk = E == Code::int4 ? 32 : 16;
   static constexpr bool kDirect = false;
   static constexpr bool kColumn = false;
   static constexpr bool kTables = false;
-  __device__ static Chunk load(const Weight& w, const Tables&, int row, int k) {
+  __device__ static Chunk load(const Weight& w, const Tables&, const WeightRow& row, int k) {
     Chunk chunk;
-    chunk.codes = chunk_at(w, row, k / (kPerChunk / 16));
+    chunk.codes = load_weights(row.codes + k / (kPerChunk / 16));
     // A group is a multiple of a chunk; the depth is whole chunks.
-    const std::int64_t group = static_cast<std::int64_t>(row) * w.groups + k / w.group;
+    const std::int64_t group = row.scale + k / w.group;
     chunk.scale = static_cast<const float*>(w.scales)[group];
     chunk.minimum = 8388608.0F + static_cast<float>(w.zeros[group]);
     return chunk;

@@ -25,13 +25,16 @@ __global__ void __launch_bounds__(256) few_rows_f32(const __grid_constant__ Call
   const int lane = threadIdx.x % 32;
   const int column0 = (blockIdx.x * 8 + threadIdx.x / 32) * kColumns;
   const int depth = call.x.row_bytes / 4, row0 = blockIdx.y * M;
+  WeightRow rows[kColumns];
+#pragma unroll
+  for (int c = 0; c < kColumns; ++c) rows[c] = row_of<Codes>(w, min(column0 + c, w.n - 1));
   float sums[M][kColumns] = {};
 #pragma unroll 2
   for (int k = lane * Codes::kPerChunk; k < w.depth; k += 32 * Codes::kPerChunk) {
     Chunk chunks[kColumns];
 #pragma unroll
     for (int c = 0; c < kColumns; ++c) {
-      chunks[c] = Codes::load(w, tables, min(column0 + c, w.n - 1), k);
+      chunks[c] = Codes::load(w, tables, rows[c], k);
     }
 #pragma unroll
     for (int j = 0; j < Codes::kPerChunk / kV; ++j) {
@@ -91,7 +94,9 @@ struct F32WeightTile {
     for (int i = 0; i < kCount; ++i) {
       const int at = i * 256 + threadIdx.x, k = k0 + at / kF32Columns * Codes::kPerChunk;
       const bool there = at < kAll && k < w.depth;
-      chunks[i] = there ? Codes::load(w, tables, min(n0 + at % kF32Columns, w.n - 1), k) : Chunk{};
+      chunks[i] =
+          there ? Codes::load(w, tables, row_of<Codes>(w, min(n0 + at % kF32Columns, w.n - 1)), k)
+                : Chunk{};
     }
   }
   __device__ void put(const Tables& tables, F32Tiles& to) const {

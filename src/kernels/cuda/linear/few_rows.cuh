@@ -92,7 +92,8 @@ struct FewRows {
   };
   const Call& call;
   Tables tables;
-  int row0, row1, chunks, step;
+  WeightRow row0, row1;
+  int chunks, step;
   const std::uint8_t* x[Groups];
   int x_bytes[Groups];
   typename Mma::Acc c[Groups][4] = {};
@@ -100,8 +101,8 @@ struct FewRows {
   __device__ FewRows(const Call& of, const Tables& with, int n0, int warps)
       : call(of), tables(with), step(warps * 4) {
     const int g = threadIdx.x % 32 / 4;
-    row0 = min(n0 + g, call.weight.n - 1);
-    row1 = min(n0 + g + 8, call.weight.n - 1);
+    row0 = row_of<Codes>(call.weight, min(n0 + g, call.weight.n - 1));
+    row1 = row_of<Codes>(call.weight, min(n0 + g + 8, call.weight.n - 1));
     chunks = call.weight.depth / Codes::kPerChunk;
 #pragma unroll
     for (int q = 0; q < Groups; ++q) {

@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kThreads) rows(const __grid_constant__ Lookup 
   const int row = call.ids[blockIdx.x];
   const int chunk = blockIdx.y * kThreads + threadIdx.x;
   if (chunk * Codes::kPerChunk >= w.depth) return;
-  const Chunk codes = Codes::load(w, tables, row, chunk * Codes::kPerChunk);
+  const Chunk codes = Codes::load(w, tables, row_of<Codes>(w, row), chunk * Codes::kPerChunk);
 #pragma unroll
   for (int j = 0; j < Codes::kPerChunk / kValues; ++j) {
     float v[kValues];

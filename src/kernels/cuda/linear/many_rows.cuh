@@ -99,7 +99,8 @@ struct WeightTile {
         copy_chunk(to + tile_offset(at / kChunks, at % kChunks),
                    w.codes + row * w.row_bytes + (there ? chunk * 16 : 0), there);
       } else {
-        chunks[i] = there ? Codes::load(w, tables, row, chunk * Codes::kPerChunk) : Chunk{};
+        chunks[i] = there ? Codes::load(w, tables, row_of<Codes>(w, row), chunk * Codes::kPerChunk)
+                          : Chunk{};
       }
     }
   }

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "kernels/cpu/vnni/vnni.h"
+#include "precision/constants.h"
+#include "precision/encodings/block_forms.h"
+
+// The steps of AVX-512 with VNNI and BF16 for every encoding. Those that gain nothing from these
+// instructions (scales, outputs, quantizing a row) are those of AVX-512.
+namespace assay::kernels::cpu::vnni {
+
+inline NativeOps bf16_ops(std::int64_t unit, decltype(NativeOps::source) source,
+                          decltype(NativeOps::decode) decode, decltype(NativeOps::single) single) {
+  NativeOps ops = native_ops_avx512();
+  ops.compute = DType::bf16;
+  ops.operand = DType::bf16;
+  ops.unit = unit;
+  ops.load_row = load_row_bf16;
+  ops.multiply = multiply_bf16;
+  ops.source = source;
+  ops.decode = decode;
+  ops.single = single;
+  return ops;
+}
+
+template <Encoding E>
+[[nodiscard]] NativeOps ops_of() {
+  if constexpr (E == Encoding::bf16) return bf16_ops(kBf16Unit, source_codes, nullptr, nullptr);
+  if constexpr (E == Encoding::int8) {
+    NativeOps ops = bf16_ops(kByteUnit, source_codes, decode_codes, single_codes);
+    ops.column_factor = precision::kInverse127;
+    return ops;
+  }
+  if constexpr (E == Encoding::nf4) {
+    return bf16_ops(kNibbleUnit, source_nf4, decode_nibbles, single_nibbles);
+  }
+  if constexpr (E == Encoding::fp4) {
+    return bf16_ops(kNibbleUnit, source_fp4, decode_nibbles, single_nibbles);
+  }
+  if constexpr (E == Encoding::q4_0) {
+    return bf16_ops(kNibbleUnit, source_q4_0, decode_nibbles, single_nibbles);
+  }
+  if constexpr (E == Encoding::q4_1) {
+    return bf16_ops(kNibbleUnit, source_q4_1, decode_nibbles_minima, single_nibbles_minima);
+  }
+  if constexpr (E == Encoding::int4) {
+    return bf16_ops(kNibbleUnit, source_int4, decode_nibbles_minima, single_nibbles_minima);
+  }
+  if constexpr (E == Encoding::q8_0) {
+    return bf16_ops(kByteUnit, source_q8_0, decode_scaled_bytes, single_scaled_bytes);
+  }
+}
+
+template <std::size_t I>
+[[nodiscard]] NativeOps block_ops() {
+  const Steps steps = block_steps(I);
+  const bool nibbles = precision::kBlockForms[I].form->bits == 4;
+  return bf16_ops(nibbles ? kNibbleUnit : kPlaneUnit, source_blocks, steps.decode, steps.single);
+}
+
+[[nodiscard]] inline Int8Ops int8_ops() {
+  Int8Ops ops = int8_ops_avx512();
+  ops.wide_codes = false;
+  ops.multiply = multiply_int8;
+  return ops;
+}
+
+}  // namespace assay::kernels::cpu::vnni
