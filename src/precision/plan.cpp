@@ -115,6 +115,7 @@ Json Plan::to_json() const {
 std::string Plan::hash() const {
   // Names and notices are for people: two names of one plan have one hash.
   Json json = to_json();
+  json["asked"] = tensor::to_string(device);
   json.erase("recipe");
   json.erase("notices");
   if (json.contains("calibration")) json["calibration"].erase("origin");

@@ -440,7 +440,8 @@ TEST_F(Cuda, ALayerWithoutAKernelRunsOnTheCpuIfAsked) {
   auto on_cpu = engine::make_plan(*source, wanted, {});
   Model other(source, std::move(on_cpu), {.threads = 2});
   const Tokens ids = golden_of("llama_untied").tokens("seq4.ids");
-  EXPECT_LE(relative_error(all_logits(model, ids), all_logits(other, ids)), 1e-5);
+  // The one layer computes in bf16.
+  EXPECT_LE(relative_error(all_logits(model, ids), all_logits(other, ids)), kBf16);
   EXPECT_EQ(precision::compare(model.plan(), model.ledger()), "");
 }
 

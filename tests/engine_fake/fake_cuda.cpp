@@ -4,6 +4,7 @@
 // queued, which no caller may rely on, and while capturing it is kept for the launches.
 #include "engine_fake/fake_cuda.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -421,6 +422,13 @@ bool supports(const LinearProblem& problem, const DeviceInfo&, std::string* why)
 
 PackedWeight pack(const EncodedTensor& weight, Stream& stream) {
   const tensor::Device there{tensor::DeviceKind::cuda, stream.device().index};
+  std::vector<float> row(std::size_t(weight.cols));
+  for (std::int64_t r = 0; r < weight.rows; ++r) {
+    precision::info(weight.encoding).decode_row(weight, r, row);
+    if (!std::ranges::all_of(row, [](float v) { return std::isfinite(v); })) {
+      fail(ErrorCode::numeric, "row {} is not finite", r);
+    }
+  }
   PackedWeight packed{.n = weight.rows, .k = weight.cols, .device = there};
   packed.codes = tensor::Buffer(weight.codes.bytes.size(), there);
   std::memcpy(packed.codes.data(), weight.codes.bytes.data(), packed.codes.size());

@@ -20,14 +20,14 @@ std::unique_ptr<Model> load(const std::string& model, const std::string& text,
                                  engine::LoadOptions{.threads = 1});
 }
 
-TEST(FakeDevices, TheBitsAreThoseOfTheCpu) {
+/// The kernels behind the fake are the CPU's portable ones.
+TEST(FakeDevices, TheResultsAreThoseOfTheCpu) {
   const Tokens ids{3, 4, 5, 6, 7, 8, 9, 10, 11};
   for (const char* text : {"fp32", "int8-weight-only"}) {
     const auto there = load("llama_single_kv", text);
     const auto here = load("llama_single_kv", text, "cpu");
-    if (std::string_view(text) == "fp32") {
-      EXPECT_EQ(all_logits(*there, ids), all_logits(*here, ids)) << text;
-    }
+    const double allowed = std::string_view(text) == "fp32" ? 1e-5 : 2e-2;
+    EXPECT_LE(relative_error(all_logits(*there, ids), all_logits(*here, ids)), allowed) << text;
     EXPECT_EQ(greedy(*there, ids, 40, false), greedy(*here, ids, 40, false)) << text;
     EXPECT_EQ(precision::compare(there->plan(), there->ledger()), "") << text;
     EXPECT_GT(there->graphs().launches, 30) << text;
