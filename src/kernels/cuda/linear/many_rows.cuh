@@ -121,44 +121,57 @@ struct WeightTile {
 };
 
 /// The outlier columns, 64 (f32: 32) at a time, as one more tile of 16-bit products: codes are
-/// exact in any 16-bit type. `sums` are in units of the weight's column scale.
-template <typename T, typename Shape>
+/// exact in any 16-bit type. `sums` are in units of the weight's column scale. X: type of the
+/// activations, T: that of the product.
+template <typename X, typename T, typename Shape>
 struct OutlierTile {
   static constexpr int kPerTile = kTileBytes / static_cast<int>(sizeof(T));
 
-  __device__ static void fill(const Call& call, int row0, int n0, int first, int count,
-                              std::uint8_t* x_tile, std::uint8_t* w_tile) {
-    const int wanted = min(kPerTile, (count - first + 15) / 16 * 16);
-    const auto column = [&](int j) {
-      return first + j < count ? call.outliers.columns[first + j] : -1;
-    };
-    const auto place = [](std::uint8_t* tile, int row, int j) {
+  /// Sixteen columns of `Rows` rows at a time: a thread reads one column of every so many-th row,
+  /// all of them before it writes the first. value(row, column) of a column that is not there is
+  /// not asked for; it is zero.
+  template <int Rows, typename Value>
+  __device__ static void fill(const std::int32_t* columns, int count, std::uint8_t* tile,
+                              const Value& value) {
+    constexpr int kStep = Shape::kThreads / 16, kEach = Rows / kStep;
+    const int first = threadIdx.x / 16;
+    for (int j = threadIdx.x % 16; j < (count + 15) / 16 * 16; j += 16) {
+      const int column = j < count ? columns[j] : -1;
+      T read[kEach];
+#pragma unroll
+      for (int i = 0; i < kEach; ++i) {
+        read[i] = column < 0 ? T(0.0F) : value(first + i * kStep, column);
+      }
       const int byte = j * static_cast<int>(sizeof(T));
-      return reinterpret_cast<T*>(tile + tile_offset(row, byte / 16) + byte % 16);
-    };
-    for (int i = threadIdx.x; i < Shape::kRows * wanted; i += Shape::kThreads) {
-      const int j = i % wanted, row = i / wanted, from = column(j);
-      *place(x_tile, row, j) =
-          from < 0 ? T(0.0F)
-                   : T(read_element(call.outliers.x, min(row0 + row, call.x.m - 1), from));
-    }
-    for (int i = threadIdx.x; i < Shape::kColumns * wanted; i += Shape::kThreads) {
-      const int j = i % wanted, row = i / wanted, from = column(j);
-      const std::int64_t at = min(n0 + row, call.weight.n - 1) * call.weight.row_bytes + from;
-      *place(w_tile, row, j) =
-          from < 0 ? T(0.0F)
-                   : T(static_cast<float>(static_cast<std::int8_t>(call.weight.codes[at])));
+#pragma unroll
+      for (int i = 0; i < kEach; ++i) {
+        *reinterpret_cast<T*>(tile + tile_offset(first + i * kStep, byte / 16) + byte % 16) =
+            read[i];
+      }
     }
   }
 
   __device__ static void add(const Call& call, int row0, int n0, std::uint8_t* shared,
                              const Place<Shape>& place, float (&sums)[Shape::kM][Shape::kN][4]) {
+    const auto* x = static_cast<const X*>(call.outliers.x.data);
+    const auto x_value = [&](int row, int column) {
+      const std::int64_t r = min(row0 + row, call.x.m - 1);
+      return T(static_cast<float>(x[r * call.outliers.x.stride + column]));
+    };
+    const auto w_value = [&](int row, int column) {
+      const std::int64_t r = min(n0 + row, call.weight.n - 1);
+      const std::uint8_t code = call.weight.codes[r * call.weight.row_bytes + column];
+      return T(static_cast<float>(static_cast<std::int8_t>(code)));
+    };
     const int count = *call.outliers.count;
     for (int first = 0; first < count; first += kPerTile) {
+      const int here = min(kPerTile, count - first);
+      const std::int32_t* columns = call.outliers.columns + first;
       __syncthreads();
-      fill(call, row0, n0, first, count, shared, shared + Shape::kXBytes);
+      fill<Shape::kRows>(columns, here, shared, x_value);
+      fill<Shape::kColumns>(columns, here, shared + Shape::kXBytes, w_value);
       __syncthreads();
-      multiply(shared, shared + Shape::kXBytes, min(kPerTile, count - first), place, sums);
+      multiply(shared, shared + Shape::kXBytes, here, place, sums);
     }
   }
 
@@ -191,13 +204,13 @@ __device__ inline void add_outliers(const Call& call, int row0, int n0, std::uin
                                     float (&sums)[Shape::kM][Shape::kN][4]) {
   switch (call.outliers.x.type) {
     case Element::f32:
-      return OutlierTile<float, Shape>::add(call, row0, n0, shared, place, sums);
+      return OutlierTile<float, float, Shape>::add(call, row0, n0, shared, place, sums);
     case Element::f16:
-      return OutlierTile<__half, Shape>::add(call, row0, n0, shared, place, sums);
+      return OutlierTile<__half, __half, Shape>::add(call, row0, n0, shared, place, sums);
     case Element::bf16:
       // Turing has no such product.
       using T = typename std::conditional<kTuring, float, __nv_bfloat16>::type;
-      return OutlierTile<T, Shape>::add(call, row0, n0, shared, place, sums);
+      return OutlierTile<__nv_bfloat16, T, Shape>::add(call, row0, n0, shared, place, sums);
   }
 }
 
