@@ -4,6 +4,7 @@
 
 #include "engine/layer_problem.h"
 #include "kernels/cuda/elementwise.h"
+#include "models/transformer.h"
 
 namespace assay::engine {
 namespace {
@@ -168,8 +169,7 @@ class Planner {
     const models::ModelConfig& config = model_.config();
     if (!config.causal) return 0;
     const std::int64_t positions = std::min(config.max_positions, kPlannedPositions);
-    return 2 * positions * config.kv_heads * config.head_dim *
-           static_cast<std::int64_t>(tensor::size_of(plan_.kv));
+    return positions * models::kv_position_bytes(config, plan_.kv);
   }
 
   [[nodiscard]] Device device_of(const precision::LayerInfo& layer) const {

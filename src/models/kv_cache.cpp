@@ -1,5 +1,6 @@
 #include <atomic>
 
+#include "kernels/cpu/elementwise.h"
 #include "models/transformer.h"
 
 namespace assay::models {
@@ -21,8 +22,16 @@ KvCache::KvCache(const ModelConfig& config, tensor::DType type, int slots, std::
   for (std::int64_t block = 0; block < config.blocks; ++block) {
     const tensor::Device device =
         devices.empty() ? tensor::Device{} : devices[static_cast<std::size_t>(block)];
-    blocks_.emplace_back(type, slots * 2 * capacity, config.kv_heads * config.head_dim, device);
+    blocks_.emplace_back(type, slots * 2 * capacity, kv_row_elements(config, type), device);
   }
+}
+
+std::int64_t kv_row_elements(const ModelConfig& config, tensor::DType type) {
+  return config.kv_heads * kernels::cpu::kv_head_elements(type, config.head_dim);
+}
+
+std::int64_t kv_position_bytes(const ModelConfig& config, tensor::DType type) {
+  return 2 * kv_row_elements(config, type) * static_cast<std::int64_t>(tensor::size_of(type));
 }
 
 void KvCache::truncate(int slot, std::int64_t length) {

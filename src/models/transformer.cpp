@@ -135,7 +135,7 @@ MatrixView Transformer::Impl::attend(std::int64_t index, MatrixView x, KvCache* 
   ops::CacheView cached;
   if (cache != nullptr) {
     cached = cache->view(index);
-    ops::append_to_cache(k, v, sequences, cached, context);
+    ops::append_to_cache(k, v, config.head_dim, sequences, cached, context);
   }
   const MatrixView out = here.get(here.attended, activations, x.rows, width);
   ops::attention(

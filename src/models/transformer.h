@@ -23,6 +23,10 @@ struct Weights {
   std::map<std::string, ops::Vector> vectors;
 };
 
+/// Elements of a row of keys or values in the KV type; bytes of both for a position of one block.
+[[nodiscard]] std::int64_t kv_row_elements(const ModelConfig& config, tensor::DType type);
+[[nodiscard]] std::int64_t kv_position_bytes(const ModelConfig& config, tensor::DType type);
+
 /// Keys and values of up to `slots` sequences of up to `capacity` positions, in the KV type; those
 /// of a block in the memory of the device that runs it.
 class KvCache {
@@ -36,7 +40,7 @@ class KvCache {
   /// Forgets positions from `length` on (a cached prefix is kept).
   void truncate(int slot, std::int64_t length);
   void advance(int slot, std::int64_t count) { lengths_[slot] += count; }
-  /// [capacity, kv_heads * head_dim] of one block and slot.
+  /// [capacity, kv_row_elements()] of one block and slot.
   [[nodiscard]] tensor::MatrixView keys(std::int64_t block, int slot) const;
   [[nodiscard]] tensor::MatrixView values(std::int64_t block, int slot) const;
   /// All slots of one block.

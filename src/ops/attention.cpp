@@ -47,12 +47,13 @@ void check(const AttentionCall& call) {
   }
   if (!call.sinks.empty()) check_size("attention", "sinks", call.sinks.size(), call.heads);
   const std::int64_t stride = call.cache != nullptr ? call.cache->row_stride : call.k.stride;
+  const tensor::DType type = call.cache != nullptr ? call.cache->type : call.k.type;
+  const std::int64_t width = call.kv_heads * kernels::cpu::kv_head_elements(type, call.head_dim);
   for (const SequenceRows& s : call.sequences.host) {
     const bool outside = call.cache == nullptr && s.query_begin + s.key_count > call.k.rows;
     if (s.query_begin < 0 || s.query_count < 0 || s.query_begin + s.query_count > call.q.rows ||
         (s.query_count > 0 && s.key_count < 1) || outside ||
-        ((call.causal || call.window > 0) && s.key_count < s.query_count) ||
-        stride < call.kv_heads * call.head_dim) {
+        ((call.causal || call.window > 0) && s.key_count < s.query_count) || stride < width) {
       fail(ErrorCode::internal, "attention: queries {} + {} of {} rows, {} keys, stride {}",
            s.query_begin, s.query_count, call.q.rows, s.key_count, stride);
     }
@@ -147,18 +148,26 @@ void mean_on_cpu(MatrixView x, const Sequences& sequences, bool normalize, Matri
 
 }  // namespace
 
-void append_to_cache(MatrixView k, MatrixView v, const Sequences& sequences, const CacheView& cache,
-                     Context& context) {
+void append_to_cache(MatrixView k, MatrixView v, std::int64_t head_dim, const Sequences& sequences,
+                     const CacheView& cache, Context& context) {
   check_same_shape("append to cache", k, v);
   const auto cpu = [&] {
+    const std::int64_t head = kernels::cpu::kv_head_elements(cache.type, head_dim);
     std::vector<float> row;
     for (const SequenceRows& s : sequences.host) {
       const std::int64_t first = s.key_count - s.query_count;
-      const auto to = [&](void* slots) {
-        return cached_rows(slots, cache, s, first, s.query_count, k.cols);
+      const auto append = [&](MatrixView from, void* slots) {
+        const MatrixView rows = from.slice(s.query_begin, s.query_count);
+        const MatrixView to =
+            cached_rows(slots, cache, s, first, s.query_count, k.cols / head_dim * head);
+        if (cache.type == tensor::DType::i8) {
+          kernels::cpu::quantize_heads(rows, head_dim, to, context.pool);
+        } else {
+          copy_rounded(rows, to, row);
+        }
       };
-      copy_rounded(k.slice(s.query_begin, s.query_count), to(cache.keys), row);
-      copy_rounded(v.slice(s.query_begin, s.query_count), to(cache.values), row);
+      append(k, cache.keys);
+      append(v, cache.values);
     }
   };
   dispatch(k, context, cpu, [&](CudaQueue& queue) {

@@ -25,9 +25,9 @@ struct Sequences {
 using CacheView = kernels::cuda::CacheView;
 
 /// Rows of k and v, one after another for the sequences, to the last positions of their slots;
-/// rounded to the cache's type.
-void append_to_cache(tensor::MatrixView k, tensor::MatrixView v, const Sequences& sequences,
-                     const CacheView& cache, Context& context);
+/// rounded to the cache's type, which on the CPU may be int8 with an absmax for every head.
+void append_to_cache(tensor::MatrixView k, tensor::MatrixView v, std::int64_t head_dim,
+                     const Sequences& sequences, const CacheView& cache, Context& context);
 
 struct AttentionCall {
   tensor::MatrixView q;    ///< [rows, heads * head_dim]

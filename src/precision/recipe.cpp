@@ -105,7 +105,7 @@ CalibrationData parse_calibration(const Json& value, const std::string& where) {
   data.table = read_path(object, "table", where);
   if (object.contains("random")) {
     const Json& seed = object.at("random");
-    if (!seed.is_number_unsigned()) {
+    if (!seed.is_number_integer() || seed.get<std::int64_t>() < 0) {
       fail(ErrorCode::usage, "{}: 'random' takes a seed, a whole number", where);
     }
     data.random_seed = seed.get<std::uint64_t>();
@@ -130,7 +130,11 @@ void read_wide_keys(const Json& value, Recipe& recipe, const std::string& where)
   if (value.contains("activations")) {
     recipe.activations = parse_float_type(value.at("activations"), where + " 'activations'");
   }
-  if (value.contains("kv")) recipe.kv = parse_float_type(value.at("kv"), where + " 'kv'");
+  if (value.contains("kv")) {
+    const bool int8 = value.at("kv") == "int8";
+    recipe.kv = int8 ? DType::i8
+                     : parse_float_type(value.at("kv"), where + " 'kv' (int8 or a floating type)");
+  }
   if (value.contains("calibration")) {
     recipe.calibration = parse_calibration(value.at("calibration"), where + " 'calibration'");
   }

@@ -7,6 +7,7 @@
 
 #include "engine/planner.h"
 #include "measure/environment.h"
+#include "models/transformer.h"
 #include "study/study.h"
 #include "tasks/task.h"
 
@@ -119,8 +120,7 @@ double cache_bytes(const Cell& cell, const models::ModelConfig& config, const pr
   const double tokens = largest(cell.workload, "depth") + largest(cell.workload, "prompt") +
                         largest(cell.workload, "generate");
   const double batch = std::max(1.0, largest(cell.workload, "batch"));
-  return 2.0 * double(blocks * config.kv_heads * config.head_dim) * tokens * batch *
-         double(tensor::size_of(plan.kv));
+  return double(blocks * models::kv_position_bytes(config, plan.kv)) * tokens * batch;
 }
 
 /// The baseline of a fidelity task is loaded at the same time, in a process of its own.

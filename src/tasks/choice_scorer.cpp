@@ -159,9 +159,8 @@ void ChoiceScorer::prepare_cache(const Group& group) {
   }
   width_ = static_cast<int>(std::max<std::size_t>(several, 1));
   const models::ModelConfig& config = model_.config();
-  const double position_bytes = double(config.blocks) * 2.0 *
-                                double(config.kv_heads * config.head_dim) *
-                                double(tensor::size_of(model_.plan().kv));
+  const auto position_bytes =
+      double(config.blocks * models::kv_position_bytes(config, model_.plan().kv));
   const double stem_bytes = position_bytes * double(positions) * width_;
   batch_ = static_cast<std::size_t>(
       std::clamp(std::floor(kCacheBytes / stem_bytes), 1.0, double(std::max(options_.batch, 1))));

@@ -74,7 +74,7 @@ class Rapl(Case):
         self.assertGreaterEqual(row["iterations"]["ran"], 30)
         self.assertGreaterEqual(row["iterations"]["checked"], 3)
         table = self.run_ok("report", self.store, env=NO_GPU).out
-        self.assertRegex(table, r"energy .*\n.*J/sample")
+        self.assertRegex(table, r" energy .*\n-.*\nfp32 .* ±\S+ m?J/sample ")
         self.run_ok("report", self.store, "--csv", self.folder, env=NO_GPU)
         [line] = csv.DictReader(io.StringIO((self.folder / "rows.csv").read_text()))
         self.assertEqual(float(line["energy_gross"]), gross["value"])

@@ -94,6 +94,29 @@ INSTANTIATE_TEST_SUITE_P(Decoders, DecoderBits,
                                            "mistral", "qwen2_window", "qwen3", "phi3", "gpt2",
                                            "gemma3", "gpt_oss"));
 
+/// A cache in int8 depends on a position's own keys and values alone.
+TEST(Int8Cache, PrefixesAndThreadsGiveTheBitsOfAFullPass) {
+  const std::string recipe = "{default: fp32, kv: int8}";
+  const auto one = load_model(golden_model("llama_tied"), recipe, 1);
+  const auto three = load_model(golden_model("llama_tied"), recipe, 3);
+  EXPECT_EQ(one->plan().kv, tensor::DType::i8);
+  const Tokens ids = random_tokens(70, one->config().vocabulary, 5);
+  const std::vector<float> expected = all_logits(*one, ids);
+  EXPECT_EQ(all_logits(*three, ids), expected);
+  models::KvCache cache = three->make_cache(2, 70);
+  const engine::Sequence first{std::span(ids).first(40), 0};
+  (void)three->decode({&first, 1}, cache);
+  three->copy_prefix(cache, 0, 1, 40);
+  const engine::Sequence rest{std::span(ids).subspan(40), 1};
+  const auto logits = copy(three->decode({&rest, 1}, cache));
+  EXPECT_TRUE(std::equal(logits.rbegin(), logits.rend(), expected.rbegin()));
+
+  // Near the wide cache, and not equal to it: it is used.
+  const auto wide = all_logits(*load_model(golden_model("llama_tied"), "fp32", 1), ids);
+  EXPECT_NE(expected, wide);
+  EXPECT_LE(disagreement(expected, wide), 0.05);
+}
+
 class EncoderBits : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EncoderBits, BatchAndThreadsDoNotChangeBits) {

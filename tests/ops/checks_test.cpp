@@ -145,7 +145,7 @@ TEST_F(Checks, TheCacheGetsTheLastPositionsOfEverySlot) {
   const std::vector<SequenceRows> rows = {
       {.query_begin = 0, .query_count = 1, .key_count = 2, .slot = 1},
       {.query_begin = 1, .query_count = 2, .key_count = 2, .slot = 0}};
-  ops::append_to_cache(k.view(), k.view(), {.host = rows}, cache, context_);
+  ops::append_to_cache(k.view(), k.view(), 8, {.host = rows}, cache, context_);
   const std::vector<float> wanted = {1, 2, -1, -1, 0, -1};
   for (std::size_t position = 0; position < wanted.size(); ++position) {
     EXPECT_EQ(keys[position * 8], wanted[position]) << position;

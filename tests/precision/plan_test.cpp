@@ -187,7 +187,7 @@ TEST(Plan, HashIsOfWhatRuns) {
   std::vector<Plan> changed(7, plan);
   changed[0].entries[2].kernel.path = "avx2";
   changed[1].kv = DType::bf16;
-  changed[2].device.kind = tensor::DeviceKind::cuda;
+  changed[2].entries[1].device.kind = tensor::DeviceKind::cuda;
   changed[3].entries.pop_back();
   changed[4].entries[1].reason = "no kernel";
   changed[5].entries[1].fallback = true;

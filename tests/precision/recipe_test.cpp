@@ -43,15 +43,16 @@ Failure recipe_failure(const std::string& yaml) {
 
 TEST(Precision, EveryNameParses) {
   const std::vector<std::string> expected = {
-      "fp32", "fp16", "bf16",   "tf32",   "int8",  "int8-weight-only",
-      "nf4",  "fp4",  "fp8",    "q4_0",   "q4_1",  "q8_0",
-      "q5_0", "q5_1", "mxfp4",  "q2_k",   "q3_k",  "q4_k",
-      "q5_k", "q6_k", "iq4_nl", "iq4_xs", "stored"};
+      "fp32",   "fp16",   "bf16",  "tf32", "int8", "int8-static", "int8-weight-only",
+      "nf4",    "fp4",    "fp8",   "q4_0", "q4_1", "q8_0",        "q5_0",
+      "q5_1",   "mxfp4",  "q2_k",  "q3_k", "q4_k", "q5_k",        "q6_k",
+      "iq4_nl", "iq4_xs", "stored"};
   EXPECT_EQ(precision_names(), expected);
   for (const std::string& name : expected) {
     const Precision p = parse_precision(name, "test");
     EXPECT_EQ(p.name, name);
-    EXPECT_EQ(p.quantized, name != "fp32" && name != "fp16" && name != "bf16") << name;
+    EXPECT_EQ(p.quantized, name != "fp32" && name != "fp16" && name != "bf16" && name != "tf32")
+        << name;
     EXPECT_EQ(p.compute.has_value(), !p.quantized) << name;
     EXPECT_EQ(p.weight.has_value(), name != "stored") << name;
     EXPECT_EQ(p.activation == Activation::int8_dynamic, name == "int8") << name;
@@ -198,7 +199,7 @@ TEST(Recipe, Errors) {
         "selects no layers");
   }
   EXPECT_USAGE("{default: bf16, sixteen_bit: fp32}", "has not 16 bits");
-  EXPECT_USAGE("{default: bf16, kv: int8}", "no floating type");
+  EXPECT_USAGE("{default: bf16, kv: int4}", "int8 or a floating type");
 }
 
 TEST(Canonical, EqualMeaningsAreEqual) {

@@ -180,7 +180,8 @@ void CudaAttention::expect_matches(const Problem& p, std::int64_t pad) {
   for (std::int64_t query = 0; query < p.queries;
        query += std::max<std::int64_t>(1, p.queries / 7)) {
     const auto row = out.row(query);
-    for (std::int64_t head = 0; head < p.heads; ++head) {
+    for (std::int64_t head = query % std::min<std::int64_t>(2, p.heads); head < p.heads;
+         head += std::max<std::int64_t>(1, p.heads / 3)) {
       const Reference wanted =
           reference(p, in.q.row(query), in.k, in.v, in.capacity, query, head, rounded);
       for (std::size_t i = 0; i < wanted.out.size(); ++i) {

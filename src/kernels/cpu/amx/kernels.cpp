@@ -26,14 +26,23 @@ KernelIdentity run(LinearCall& call) {
   return linear_identity<E, Activation::native, DType::bf16, kIsa>();
 }
 
-KernelIdentity run_int8(LinearCall& call) {
+const Int8Ops& int8_ops() {
   static const Int8Ops ops = [] {
     Int8Ops tiles = vnni::int8_ops();
     tiles.multiply = amx::multiply_int8;
     return tiles;
   }();
-  run_int8_dynamic(call, ops);
+  return ops;
+}
+
+KernelIdentity run_int8(LinearCall& call) {
+  run_int8_dynamic(call, int8_ops());
   return linear_identity<Encoding::int8, Activation::int8_dynamic, DType::i8, kIsa>();
+}
+
+KernelIdentity run_int8_fixed(LinearCall& call) {
+  run_int8_static(call, int8_ops());
+  return linear_identity<Encoding::int8, Activation::int8_static, DType::i8, kIsa>();
 }
 
 template <Encoding E>
@@ -63,6 +72,7 @@ constexpr auto kBlockKernels =
 constexpr CompiledLinear kKernels[] = {
     compiled<Encoding::bf16>(),
     {linear_identity<Encoding::int8, Activation::int8_dynamic, DType::i8, kIsa>(), run_int8},
+    {linear_identity<Encoding::int8, Activation::int8_static, DType::i8, kIsa>(), run_int8_fixed},
     compiled<Encoding::int8>(),
     compiled<Encoding::nf4>(),
     compiled<Encoding::fp4>(),

@@ -77,6 +77,9 @@ bool attention_supports(const AttentionCall& call, const DeviceInfo& /*device*/,
     return refuse(fmt::format("attention on CUDA takes heads of 1 to {} columns, not {}",
                               kWidestHead, call.head_dim));
   }
+  if (call.cache.type == tensor::DType::i8) {
+    return refuse("attention on CUDA reads keys and values of 16 or 32 bits, not int8");
+  }
   if (call.kv_heads < 1 || call.heads < 1 || call.heads % call.kv_heads != 0) {
     return refuse(
         fmt::format("{} heads are no multiple of {} key-value heads", call.heads, call.kv_heads));
