@@ -1,0 +1,55 @@
+#pragma once
+
+#include "engine/support.h"
+
+namespace assay::testing {
+
+/// A random llama of two blocks whose widths are whole blocks of every encoding. The golden ones
+/// are narrower, and 4-bit kernels of devices want 64 columns.
+inline std::string write_wide_model(const ScratchFolder& folder) {
+  constexpr std::int64_t kHidden = 128;
+  constexpr std::int64_t kInner = 192;
+  constexpr std::int64_t kKeyValue = 64;
+  constexpr std::int64_t kVocabulary = 131;
+  Json config = golden_config("llama_untied");
+  config.update({{"hidden_size", kHidden},
+                 {"intermediate_size", kInner},
+                 {"num_attention_heads", 4},
+                 {"num_key_value_heads", 2},
+                 {"head_dim", 32},
+                 {"vocab_size", kVocabulary}});
+  base::Random random(11);
+  RawTensors tensors;
+  const auto add = [&](const std::string& name, std::int64_t rows, std::int64_t cols) {
+    std::vector<float> values(static_cast<std::size_t>(rows * cols));
+    const double deviation = cols == 1 ? 0.1 : 1.0 / std::sqrt(double(cols));
+    for (float& v : values) v = float(deviation * random.normal() + (cols == 1 ? 1.0 : 0.0));
+    tensors[name + ".weight"] =
+        floats(cols == 1 ? std::vector<std::int64_t>{rows} : std::vector{rows, cols}, values);
+  };
+  add("model.embed_tokens", kVocabulary, kHidden);
+  add("lm_head", kVocabulary, kHidden);
+  add("model.norm", kHidden, 1);
+  for (int i = 0; i < 2; ++i) {
+    const std::string block = fmt::format("model.layers.{}.", i);
+    add(block + "input_layernorm", kHidden, 1);
+    add(block + "post_attention_layernorm", kHidden, 1);
+    add(block + "self_attn.q_proj", kHidden, kHidden);
+    add(block + "self_attn.k_proj", kKeyValue, kHidden);
+    add(block + "self_attn.v_proj", kKeyValue, kHidden);
+    add(block + "self_attn.o_proj", kHidden, kHidden);
+    add(block + "mlp.gate_proj", kInner, kHidden);
+    add(block + "mlp.up_proj", kInner, kHidden);
+    add(block + "mlp.down_proj", kHidden, kInner);
+  }
+  return std::filesystem::absolute(write_model(folder, config, tensors)).string();
+}
+
+/// Ids of its vocabulary.
+inline Tokens some_tokens(std::int64_t count) {
+  Tokens tokens;
+  for (std::int64_t i = 0; i < count; ++i) tokens.push_back(static_cast<TokenId>(i * 37 % 131));
+  return tokens;
+}
+
+}  // namespace assay::testing
