@@ -46,6 +46,10 @@ class GgufLlama:
     def value(self, key: str):
         return self.reader.fields[key].contents()
 
+    def id_of(self, key: str) -> int | None:
+        """Of a special token; none in files without a tokenizer."""
+        return self.value(key) if key in self.reader.fields else None
+
     def config(self, tied: bool) -> LlamaConfig:
         return LlamaConfig(
             vocab_size=self.value("llama.vocab_size"),
@@ -58,8 +62,8 @@ class GgufLlama:
             rms_norm_eps=self.value("llama.attention.layer_norm_rms_epsilon"),
             rope_parameters={"rope_type": "default",
                              "rope_theta": self.value("llama.rope.freq_base")},
-            bos_token_id=self.value("tokenizer.ggml.bos_token_id"),
-            eos_token_id=self.value("tokenizer.ggml.eos_token_id"),
+            bos_token_id=self.id_of("tokenizer.ggml.bos_token_id"),
+            eos_token_id=self.id_of("tokenizer.ggml.eos_token_id"),
             tie_word_embeddings=tied, attn_implementation="eager", dtype=torch.float32)
 
     def state(self) -> dict[str, torch.Tensor]:
