@@ -207,7 +207,7 @@ std::vector<std::string> gguf_names() {
   std::vector<std::string> names;
   for (const auto& entry :
        std::filesystem::directory_iterator(std::filesystem::path(ASSAY_GOLDEN_DIR) / "gguf")) {
-    names.push_back(entry.path().stem().string());
+    if (entry.path().extension() == ".gguf") names.push_back(entry.path().stem().string());
   }
   std::sort(names.begin(), names.end());
   return names;

@@ -61,6 +61,7 @@ TEST_F(Mxfp4Checkpoint, RunsAsStored) {
   EXPECT_LE(largest, kTolerance);
   EXPECT_EQ(greedy(*model, golden_.tokens("prompt"), 32), golden_.tokens("tokens"));
   EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "");
+  RecordProperty("model", "gpt_oss_mxfp4");
   record_comparison(*model, "safetensors, gpt-oss mxfp4 as stored", "logits, 32 greedy tokens",
                     largest);
 }
