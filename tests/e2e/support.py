@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import tempfile
 import time
@@ -77,3 +78,8 @@ class Case(unittest.TestCase):
         path = self.folder / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
+
+
+#: What `--device cuda` answers where nothing can run there: no CUDA in the build, no driver, no device.
+NO_CUDA = "cuda.*: .*(built without CUDA|NVIDIA driver|no CUDA device)"
+HAS_GPU = shutil.which("nvidia-smi") is not None
