@@ -12,9 +12,19 @@ void refuse_undefined(Run& run, const Value& value) {
   if (value.is_undefined()) run.fail("{}", value.why());
 }
 
-Value from_real(double value, const Value& otherwise) {
-  const bool fits = std::fabs(value) < 9.2e18;  // false for NaN, too
-  return fits ? Value(static_cast<std::int64_t>(value)) : otherwise;
+/// Python's integers have no bounds: what does not fit here is an error, not another number.
+Value from_real(Run& run, double value, const Value& otherwise) {
+  if (std::isnan(value)) return otherwise;
+  if (std::fabs(value) >= 9.2e18) run.fail("int: {} is too large", value);
+  return static_cast<std::int64_t>(value);
+}
+
+Value from_text(Run& run, const std::string& text, int base, const Value& otherwise) {
+  if (const auto read = parse_integer(text, base)) return static_cast<std::int64_t>(*read);
+  const auto real = parse_real(text);
+  // "inf" is no integer to Python, but digits that make one infinite are.
+  const bool word = text.find_first_of("0123456789") == std::string::npos;
+  return !real || (word && std::isinf(*real)) ? otherwise : from_real(run, *real, otherwise);
 }
 
 Value to_int(Run& run, const Value& value, const Arguments& arguments) {
@@ -23,15 +33,11 @@ Value to_int(Run& run, const Value& value, const Arguments& arguments) {
   const Value otherwise = bound.find(0) != nullptr ? *bound.find(0) : Value(std::int64_t{0});
   if (value.is_integer()) return value;
   if (value.is_bool()) return static_cast<std::int64_t>(*value.boolean());
-  if (value.is_real()) return from_real(*value.real(), otherwise);
+  if (value.is_real()) return from_real(run, *value.real(), otherwise);
   if (!value.is_text()) return otherwise;
   const std::int64_t base = bound.integer(1, 10);
   if (base < 2 || base > 36) run.fail("int: a base from 2 to 36 is needed");
-  if (const auto read = parse_integer(*value.text(), static_cast<int>(base))) {
-    return static_cast<std::int64_t>(*read);
-  }
-  const auto real = parse_real(*value.text());
-  return real ? from_real(*real, otherwise) : otherwise;
+  return from_text(run, *value.text(), static_cast<int>(base), otherwise);
 }
 
 Value to_float(Run& run, const Value& value, const Arguments& arguments) {

@@ -105,9 +105,6 @@ def mxfp4():
 
 METHODS = {"bnb-nf4": bnb_nf4, "bnb-int8": bnb_int8, "gptq": gptq, "gptq-rows": gptq_rows, "awq": awq,
            "ct-packed": ct_packed, "ct-int8": ct_int8, "ct-fp8": ct_fp8, "mxfp4": mxfp4}
-#: Parts without which the layer is another one, and none of the method's.
-NEEDED = {"bnb-int8": ("SCB",), "ct-packed": ("weight_scale",), "ct-int8": ("weight_scale",),
-          "ct-fp8": ("weight_scale",), "gptq": ("qweight",), "gptq-rows": ("qweight",), "awq": ("qweight",)}
 
 
 def broken(name, make):
@@ -126,7 +123,8 @@ def broken(name, make):
 
 
 #: Damage that leaves a layer: what the part says is not needed, or is taken from the shape of others.
-ACCEPTED = set()
+ACCEPTED = {"bnb-int8-flat-2", "bnb-int8-without-2", "bnb-nf4-flat-0", "bnb-nf4-flat-3", "ct-fp8-flat-1",
+            "ct-int8-flat-1", "ct-packed-without-2", "gptq-rows-without-3", "gptq-without-3"}
 
 
 def configs():

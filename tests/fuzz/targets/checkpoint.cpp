@@ -12,12 +12,12 @@ namespace assay::fuzz {
 static void run(std::string_view input) {
   const auto file = std::make_shared<const files::TensorFile>(
       files::read_safetensors(testing::raw_file(input, "file")));
-  const Json& metadata = file->metadata();
-  const auto text = metadata.find("quantization_config");
-  if (text == metadata.end() || !text->is_string()) {
+  const Json text =
+      file->metadata().value(Json::json_pointer("/__metadata__/quantization_config"), Json());
+  if (!text.is_string()) {
     fail(ErrorCode::bad_data, "the metadata hold no quantization_config");
   }
-  const Json config = base::parse_json(text->get<std::string>(), "config.json");
+  const Json config = base::parse_json(text.get<std::string>(), "config.json");
   try {
     const engine::QuantizedCheckpoint whole = engine::open_quantized(file, config, "config.json");
     static_cast<void>(use_tensors(*whole.tensors));
