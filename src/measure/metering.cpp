@@ -24,36 +24,6 @@ constexpr double kIdleSeconds = 1.0;
 constexpr double kShiftable = 0.02;  ///< shorter steps than this need no shifted starts
 constexpr WindowRules kRules;
 
-/// Lowest and highest value seen.
-struct Range {
-  std::optional<std::uint32_t> low;
-  std::optional<std::uint32_t> high;
-  void add(const std::optional<std::uint32_t>& value) {
-    if (!value) return;
-    low = std::min(low.value_or(*value), *value);
-    high = std::max(high.value_or(*value), *value);
-  }
-  [[nodiscard]] Json to_json() const { return low ? Json{*low, *high} : Json(nullptr); }
-};
-
-/// What was seen of a GPU while windows were open.
-struct Seen {
-  std::set<std::string> throttled;
-  std::set<std::uint32_t> foreign;
-  Range sm_mhz;
-  Range memory_mhz;
-  Range celsius;
-  std::uint64_t used_bytes = 0;  ///< most, by all processes
-  void add(const GpuState& state) {
-    throttled.insert(state.throttled.begin(), state.throttled.end());
-    for (const GpuProcess& process : state.foreign) foreign.insert(process.pid);
-    sm_mhz.add(state.sm_mhz);
-    memory_mhz.add(state.memory_mhz);
-    celsius.add(state.celsius);
-    used_bytes = std::max(used_bytes, state.used_bytes.value_or(0));
-  }
-};
-
 /// Windows of one device together.
 struct Sums {
   explicit Sums(std::span<const EnergyWindow> windows) {
@@ -84,6 +54,36 @@ double clock_seconds() {
 
 /// A device with what was read of it; written by the reading thread while that runs.
 struct Metering::Watched {
+  /// Lowest and highest value seen.
+  struct Range {
+    std::optional<std::uint32_t> low;
+    std::optional<std::uint32_t> high;
+    void add(const std::optional<std::uint32_t>& value) {
+      if (!value) return;
+      low = std::min(low.value_or(*value), *value);
+      high = std::max(high.value_or(*value), *value);
+    }
+    [[nodiscard]] Json to_json() const { return low ? Json{*low, *high} : Json(nullptr); }
+  };
+
+  /// What was seen of a GPU while windows were open.
+  struct Seen {
+    std::set<std::string> throttled;
+    std::set<std::uint32_t> foreign;
+    Range sm_mhz;
+    Range memory_mhz;
+    Range celsius;
+    std::uint64_t used_bytes = 0;  ///< most, by all processes
+    void add(const GpuState& state) {
+      throttled.insert(state.throttled.begin(), state.throttled.end());
+      for (const GpuProcess& process : state.foreign) foreign.insert(process.pid);
+      sm_mhz.add(state.sm_mhz);
+      memory_mhz.add(state.memory_mhz);
+      celsius.add(state.celsius);
+      used_bytes = std::max(used_bytes, state.used_bytes.value_or(0));
+    }
+  };
+
   WatchedDevice what;
   std::vector<CounterReading> readings = {};
   std::string broken = {};  ///< why the counter could not be read in this window
