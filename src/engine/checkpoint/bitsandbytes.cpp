@@ -201,7 +201,7 @@ class BitsandbytesReader {
     tensor.type = fmt::format("bnb {}", precision::name_of(whole.encoding));
     tensor.encoding = whole.encoding;
     tensor.shape = {whole.rows, whole.cols};
-    tensor.assemble = [file = parts_.shared_file(), whole] { return whole; };
+    tensor.assemble = [file = parts_.shared_file(), whole = std::move(whole)] { return whole; };
     parts_.replace(std::move(tensor), used);
   }
 
