@@ -1,18 +1,32 @@
-option(ASSAY_UNITY "Compile the files of a folder several at once: half the time from nothing, more after a change" OFF)
+option(ASSAY_UNITY "Compile the files of a folder several at once: a third of the time from nothing, more after a change" OFF)
 
-# Where no two files of a target use one name for two things, ASSAY_UNITY parses their headers once
-# for several of them.
+# Most of a file's time goes into its headers: with ASSAY_UNITY several files are compiled as one. No two
+# files of a target may use one name for two things. Not for sources that include themselves once per
+# instruction set.
 function(assay_unity target)
   if(ASSAY_UNITY)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
   endif()
 endfunction()
 
-# assay_layer(<folder> [UNITY] [STUBS <folder>] DEPS <layers> LIBS <third parties>): one static library per
+# assay_precompile(<target> <first> <header>...): with ASSAY_UNITY, the headers that take longest, once for
+# all targets that name the same first one. Other builds check that every file includes what it needs.
+function(assay_precompile target first)
+  if(ASSAY_UNITY AND target STREQUAL first)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  elseif(ASSAY_UNITY)
+    target_precompile_headers(${target} REUSE_FROM ${first})
+  endif()
+  if(ASSAY_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)  # for ccache
+  endif()
+endfunction()
+
+# assay_layer(<folder> [NO_UNITY] [STUBS <folder>] DEPS <layers> LIBS <third parties>): one static library per
 # folder of src/. Dependencies name only layers above; scripts/check_includes verifies it for every #include.
 # A layer with STUBS needs CUDA; without it the same symbols come from the folder of stubs.
 function(assay_layer folder)
-  cmake_parse_arguments(L "UNITY" "STUBS" "DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(L "NO_UNITY" "STUBS" "DEPS;LIBS" ${ARGN})
   string(REPLACE "/" "_" name ${folder})
   set(compiled ${folder})
   if(L_STUBS AND NOT ASSAY_HAVE_CUDA)
@@ -23,9 +37,15 @@ function(assay_layer folder)
   target_include_directories(assay_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   list(TRANSFORM L_DEPS PREPEND assay_)
   list(TRANSFORM L_LIBS PREPEND ext_)
-  target_link_libraries(assay_${name} PUBLIC ${L_DEPS} ${L_LIBS} Threads::Threads)
+  target_link_libraries(assay_${name} PUBLIC ${L_DEPS} Threads::Threads)
+  if(L_STUBS)  # its headers are those of the stubs, so nothing below is compiled otherwise with CUDA than without
+    target_link_libraries(assay_${name} PRIVATE ${L_LIBS})
+  else()
+    target_link_libraries(assay_${name} PUBLIC ${L_LIBS})
+  endif()
   assay_cuda_sources(assay_${name} ${compiled})
-  if(L_UNITY)
+  if(NOT L_NO_UNITY)
     assay_unity(assay_${name})
+    assay_precompile(assay_${name} assay_base <algorithm> <filesystem> <fmt/format.h> <map> <optional> ${CMAKE_SOURCE_DIR}/src/base/json.h)
   endif()
 endfunction()

@@ -20,12 +20,13 @@ constexpr std::size_t kMostConfigBytes = std::size_t{1} << 20;
 
 /// "q4_k" of ".Q4_K_M": the encoding that most weights of such a file have.
 std::string encoding_of_suffix(std::string suffix) {
-  if (!suffix.empty()) suffix.erase(0, 1);
   for (char& c : suffix) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  for (const std::string_view mix : {"_s", "_m", "_l", "_xl"}) {
-    if (suffix.ends_with("_k" + std::string(mix))) suffix.resize(suffix.size() - mix.size());
+  std::string_view name = suffix;
+  if (!name.empty()) name.remove_prefix(1);
+  for (const std::string_view mix : {"_k_s", "_k_m", "_k_l", "_k_xl"}) {
+    if (name.ends_with(mix)) name.remove_suffix(mix.size() - 2);
   }
-  return suffix;
+  return std::string(name);
 }
 
 /// "SmolLM2-135M-Instruct" from "SmolLM2-135M-Instruct.Q4_1.gguf", and from a part of it

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/io.h"
 #include "base/names.h"
+#include "files/field_error.h"
 
 // The layout is that of huggingface_hub: models--ORG--NAME/refs/REVISION holds a commit, and
 // models--ORG--NAME/snapshots/COMMIT the files, most of them links into blobs/. Data sets lie
@@ -55,8 +56,6 @@ fs::path expanded(const std::string& text) {
   if (text.size() == 1) return home;
   return text[1] == '/' ? fs::path(home) / text.substr(2) : fs::path(text);
 }
-
-std::string shown(const fs::path& path) { return base::printable(path.string(), 1000); }
 
 /// Names of what a folder holds, sorted; none if it cannot be listed.
 std::vector<std::string> names_in(const fs::path& folder) {

@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::uint64_t kPreamble = 8;             // magic and two bytes of version
 constexpr std::uint64_t kLongestHeader = 1 << 16;  // what version 1 can say
-constexpr std::size_t kMaxDimensions = 64;
+constexpr std::size_t kMaxNpyDimensions = 64;
 
 struct Descr {
   std::string_view text;
@@ -163,7 +163,8 @@ class HeaderParser {
     begin("shape", shape_seen_, key_at);
     if (!take('(')) fail_here("must be a tuple of integers from 0");
     while (!take(')')) {
-      if (shape_.size() == kMaxDimensions) fail_here("more than {} dimensions", kMaxDimensions);
+      if (shape_.size() == kMaxNpyDimensions)
+        fail_here("more than {} dimensions", kMaxNpyDimensions);
       shape_.push_back(dimension());
       // (3) is a number in Python; (3,) is a tuple.
       if (!take(',') && (peek() != ')' || shape_.size() == 1)) fail_here("expected ','");

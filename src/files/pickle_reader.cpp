@@ -48,7 +48,7 @@ enum Opcode : std::uint8_t {
 };
 
 constexpr std::uint8_t kProtocol = 2;
-constexpr std::size_t kMaxDimensions = 64;
+constexpr std::size_t kMaxTorchDimensions = 64;
 constexpr PickleId kNothing = ~PickleId{0};
 constexpr std::string_view kRebuildTensor = "torch._utils._rebuild_tensor_v2";
 constexpr std::string_view kRebuildParameter = "torch._utils._rebuild_parameter";
@@ -381,7 +381,7 @@ void PickleReader::rebuild_tensor(const std::vector<PickleId>& arguments) {
   if (kind(1) != Kind::integer) wrong("no offset");
   for (const std::size_t i : {2U, 3U}) {
     if (kind(i) != Kind::tuple) wrong("no tuple of sizes or strides");
-    if (values_[arguments[i]].items.size() > kMaxDimensions) wrong("too many dimensions");
+    if (values_[arguments[i]].items.size() > kMaxTorchDimensions) wrong("too many dimensions");
     for (const PickleId item : values_[arguments[i]].items) {
       if (values_[item].kind != Kind::integer) wrong("a size or stride that is no integer");
     }

@@ -16,7 +16,7 @@ static_assert(std::endian::native == std::endian::little);
 
 constexpr std::uint64_t kLengthBytes = 8;
 constexpr std::uint64_t kMaxHeader = 100'000'000;
-constexpr std::size_t kMaxDimensions = 64;
+constexpr std::size_t kMaxShapeNumbers = 64;
 constexpr std::string_view kMetadata = "__metadata__";
 
 /// Turns the header's events into tensors one at a time, so that memory holds the tensors but never
@@ -135,8 +135,8 @@ class HeaderReader : public base::JsonEvents {
     if (!value.is_number_unsigned()) wrong_type();
     if (value.get<std::uint64_t>() > kLargest) fail_here("{} overflows", field_name());
     auto& numbers = field_ == Field::shape ? entry_.shape : entry_.offsets;
-    if (numbers.size() == kMaxDimensions) {
-      fail_here("{} has more than {} numbers", field_name(), kMaxDimensions);
+    if (numbers.size() == kMaxShapeNumbers) {
+      fail_here("{} has more than {} numbers", field_name(), kMaxShapeNumbers);
     }
     numbers.push_back(value.get<std::int64_t>());
   }

@@ -205,7 +205,7 @@ std::int64_t vocabulary_of(const Keys& keys) {
   return keys.integer("vocab_size", 1, kMaxVocabulary);
 }
 
-void read_special_ids(const ConfigReader& reader, ModelConfig& config) {
+void read_gguf_special_ids(const ConfigReader& reader, ModelConfig& config) {
   const std::int64_t last = config.vocabulary - 1;
   config.bos_id = reader.integer("tokenizer.ggml.bos_token_id", 0, last, -1);
   for (const std::string_view key :
@@ -254,7 +254,7 @@ ModelConfig config_from_gguf(const files::TensorFile& file) {
   read_scores(target);
   read_experts(target);
   scale_embedding(*family, config);
-  read_special_ids(reader, config);
+  read_gguf_special_ids(reader, config);
   if (!family->keys.token_types.key.empty()) {
     config.token_types = reader.integer("tokenizer.ggml.token_type_count", 1, kMaxWidth, 2);
   }

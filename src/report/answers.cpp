@@ -102,8 +102,9 @@ std::vector<std::string> scored_tests(const ModelFacts& model) {
 
 std::string grouped(std::int64_t n) {
   std::string text = std::to_string(n);
-  for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3) {
-    text.insert(static_cast<std::size_t>(at), ",");
+  for (std::size_t at = text.size(); at > 3;) {
+    at -= 3;
+    text.insert(at, 1, ',');
   }
   return text;
 }

@@ -8,7 +8,7 @@
 #include "base/error.h"
 
 namespace assay::text {
-namespace {
+namespace pcre {
 
 template <auto Free>
 struct Deleter {
@@ -17,6 +17,12 @@ struct Deleter {
     Free(pointer);
   }
 };
+
+}  // namespace pcre
+
+namespace {
+
+using pcre::Deleter;
 using MatchData = std::unique_ptr<pcre2_match_data, Deleter<pcre2_match_data_free>>;
 using MatchContext = std::unique_ptr<pcre2_match_context, Deleter<pcre2_match_context_free>>;
 using CompileContext = std::unique_ptr<pcre2_compile_context, Deleter<pcre2_compile_context_free>>;
@@ -45,7 +51,7 @@ std::uint32_t match_limit(std::size_t length) {
 }  // namespace
 
 struct Regex::Code {
-  std::unique_ptr<pcre2_code, Deleter<pcre2_code_free>> compiled;
+  std::unique_ptr<pcre2_code, pcre::Deleter<pcre2_code_free>> compiled;
   std::string where;
 };
 

@@ -5,15 +5,15 @@
 namespace assay::precision {
 namespace {
 
-constexpr auto kBlock = static_cast<std::size_t>(kFourBitBlock);
+constexpr auto kFourBit = static_cast<std::size_t>(kFourBitBlock);
 
 /// Codes of one block of scaled weights. The comparisons are summed without a branch, 15 passes
 /// over the block, so that the compiler vectorizes them.
-void encode_block(const FourBitTable& table, const std::array<float, kBlock>& scaled,
+void encode_block(const FourBitTable& table, const std::array<float, kFourBit>& scaled,
                   std::size_t count, std::byte* out) {
-  std::array<std::int32_t, kBlock> rank{};
+  std::array<std::int32_t, kFourBit> rank{};
   for (const float bound : table.bounds) {
-    for (std::size_t i = 0; i < kBlock; ++i) rank[i] += scaled[i] > bound ? 1 : 0;
+    for (std::size_t i = 0; i < kFourBit; ++i) rank[i] += scaled[i] > bound ? 1 : 0;
   }
   const auto code = [&](std::size_t i) { return table.order[static_cast<std::size_t>(rank[i])]; };
   for (std::size_t i = 0; i < count; i += 2) {
@@ -35,10 +35,10 @@ std::int64_t four_bit_scale_count(std::int64_t rows, std::int64_t cols) {
 void encode_four_bit(const FourBitTable& table, std::span<const float> values, std::int64_t first,
                      std::span<std::byte> codes, std::span<float> scales) {
   constexpr float kSmallest = 1e-38F;
-  std::array<float, kBlock> scaled{};
-  for (std::size_t at = 0; at < values.size(); at += kBlock) {
-    const auto block = values.subspan(at, std::min(kBlock, values.size() - at));
-    const bool partial = block.size() < kBlock;
+  std::array<float, kFourBit> scaled{};
+  for (std::size_t at = 0; at < values.size(); at += kFourBit) {
+    const auto block = values.subspan(at, std::min(kFourBit, values.size() - at));
+    const bool partial = block.size() < kFourBit;
     float absmax = finite_absmax(block);
     if (partial) {
       absmax = std::max(absmax, kSmallest);
@@ -46,10 +46,10 @@ void encode_four_bit(const FourBitTable& table, std::span<const float> values, s
       for (std::size_t i = 0; i < block.size(); ++i) scaled[i] = block[i] / absmax;
     } else {
       const float reciprocal = 1.0F / std::max(absmax, kSmallest);
-      for (std::size_t i = 0; i < kBlock; ++i) scaled[i] = block[i] * reciprocal;
+      for (std::size_t i = 0; i < kFourBit; ++i) scaled[i] = block[i] * reciprocal;
     }
     const auto start = static_cast<std::size_t>(first) + at;
-    scales[start / kBlock] = absmax;
+    scales[start / kFourBit] = absmax;
     encode_block(table, scaled, block.size(), codes.data() + start / 2);
   }
 }

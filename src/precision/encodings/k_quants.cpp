@@ -3,7 +3,7 @@
 namespace assay::precision {
 namespace {
 
-constexpr std::size_t kBlock = kLargestBlock;
+constexpr std::size_t kSuperBlock = kLargestBlock;
 
 std::uint32_t byte_at(const std::byte* from, std::size_t i) {
   return static_cast<std::uint32_t>(from[i]);
@@ -27,7 +27,7 @@ std::uint32_t nibble_of(const std::byte* from, std::size_t i, std::size_t width)
 
 template <typename Code>
 void fill_codes(BlockCodes& out, const Code& code) {
-  for (std::size_t i = 0; i < kBlock; ++i) out.codes[i] = static_cast<std::uint8_t>(code(i));
+  for (std::size_t i = 0; i < kSuperBlock; ++i) out.codes[i] = static_cast<std::uint8_t>(code(i));
 }
 
 /// Scales and minima of Q4_K and Q5_K: eight of each with 6 bits in 12 bytes. The first four have

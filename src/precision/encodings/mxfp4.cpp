@@ -8,8 +8,8 @@
 namespace assay::precision {
 namespace {
 
-constexpr std::size_t kBlock = kGgufBlock;
-constexpr std::size_t kPairs = kBlock / 2;  ///< bytes of a block's codes
+constexpr std::size_t kMxfp4Block = kGgufBlock;
+constexpr std::size_t kPairs = kMxfp4Block / 2;  ///< bytes of a block's codes
 constexpr std::size_t kBytes = 1 + kPairs;
 static_assert(kBytes == static_cast<std::size_t>(kMxfp4Form.bytes));
 

@@ -203,7 +203,7 @@ Value reverse(Run& run, const Value& value, const Arguments& arguments) {
   return again ? run.list(std::move(items)) : run.iterator(std::move(items));
 }
 
-constexpr FilterRow kRows[] = {
+constexpr FilterRow kListFilters[] = {
     {"length", length},      {"count", length},      {"first", first},       {"last", last},
     {"list", list},          {"join", join},         {"default", fallback},  {"d", fallback},
     {"items", items},        {"sort", sort},         {"dictsort", dictsort}, {"unique", unique},
@@ -211,6 +211,6 @@ constexpr FilterRow kRows[] = {
 
 }  // namespace
 
-std::span<const FilterRow> list_filters() { return kRows; }
+std::span<const FilterRow> list_filters() { return kListFilters; }
 
 }  // namespace assay::text::chat

@@ -92,11 +92,11 @@ Value round_to(Run& run, const Value& value, const Arguments& arguments) {
   return (method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale;
 }
 
-constexpr FilterRow kRows[] = {
+constexpr FilterRow kNumberFilters[] = {
     {"int", to_int}, {"float", to_float}, {"abs", absolute}, {"round", round_to}};
 
 }  // namespace
 
-std::span<const FilterRow> number_filters() { return kRows; }
+std::span<const FilterRow> number_filters() { return kNumberFilters; }
 
 }  // namespace assay::text::chat

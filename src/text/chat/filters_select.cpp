@@ -62,14 +62,14 @@ Value map(Run& run, const Value& value, const Arguments& arguments) {
   return run.iterator(std::move(out));
 }
 
-constexpr FilterRow kRows[] = {{"select", select<true, false>},
-                               {"reject", select<false, false>},
-                               {"selectattr", select<true, true>},
-                               {"rejectattr", select<false, true>},
-                               {"map", map}};
+constexpr FilterRow kSelectingFilters[] = {{"select", select<true, false>},
+                                           {"reject", select<false, false>},
+                                           {"selectattr", select<true, true>},
+                                           {"rejectattr", select<false, true>},
+                                           {"map", map}};
 
 }  // namespace
 
-std::span<const FilterRow> selecting_filters() { return kRows; }
+std::span<const FilterRow> selecting_filters() { return kSelectingFilters; }
 
 }  // namespace assay::text::chat

@@ -113,22 +113,22 @@ Value escape(Run& run, const Value& value, const Arguments& arguments) {
   return run.text(std::move(out));
 }
 
-constexpr FilterRow kRows[] = {{"trim", trim},
-                               {"upper", to_case<Case::upper>},
-                               {"lower", to_case<Case::lower>},
-                               {"title", to_case<Case::title_words>},
-                               {"capitalize", to_case<Case::capitalize>},
-                               {"replace", replace},
-                               {"string", string},
-                               {"indent", indent},
-                               {"tojson", tojson},
-                               {"format", format},
-                               {"safe", safe},
-                               {"escape", escape},
-                               {"e", escape}};
+constexpr FilterRow kTextFilters[] = {{"trim", trim},
+                                      {"upper", to_case<Case::upper>},
+                                      {"lower", to_case<Case::lower>},
+                                      {"title", to_case<Case::title_words>},
+                                      {"capitalize", to_case<Case::capitalize>},
+                                      {"replace", replace},
+                                      {"string", string},
+                                      {"indent", indent},
+                                      {"tojson", tojson},
+                                      {"format", format},
+                                      {"safe", safe},
+                                      {"escape", escape},
+                                      {"e", escape}};
 
 }  // namespace
 
-std::span<const FilterRow> text_filters() { return kRows; }
+std::span<const FilterRow> text_filters() { return kTextFilters; }
 
 }  // namespace assay::text::chat

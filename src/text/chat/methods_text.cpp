@@ -245,61 +245,61 @@ Value format(Run& run, Text self, const Arguments& arguments) {
   run.fail("this string method is not supported in chat templates");
 }
 
-struct Row {
+struct TextMethod {
   std::string_view name;
   Value (*call)(Run&, Text, const Arguments&);
 };
-constexpr Row kMethods[] = {{"strip", strip<true, true>},
-                            {"lstrip", strip<true, false>},
-                            {"rstrip", strip<false, true>},
-                            {"startswith", has_affix<true>},
-                            {"endswith", has_affix<false>},
-                            {"removeprefix", without_affix<true>},
-                            {"removesuffix", without_affix<false>},
-                            {"split", split<false>},
-                            {"rsplit", split<true>},
-                            {"splitlines", splitlines},
-                            {"partition", partition<false>},
-                            {"rpartition", partition<true>},
-                            {"replace", replace},
-                            {"join", join},
-                            {"upper", to_case<Case::upper>},
-                            {"lower", to_case<Case::lower>},
-                            {"title", to_case<Case::title>},
-                            {"capitalize", to_case<Case::capitalize>},
-                            {"find", find<false, false>},
-                            {"rfind", find<true, false>},
-                            {"index", find<false, true>},
-                            {"rindex", find<true, true>},
-                            {"count", count},
-                            {"zfill", zfill},
-                            {"format", format},
-                            {"isalpha", is<Property::alpha>},
-                            {"isdigit", is<Property::digit>},
-                            {"isdecimal", is<Property::digit>},
-                            {"isalnum", is<Property::alphanumeric>},
-                            {"isspace", is<Property::space>},
-                            {"islower", is<Property::lower>},
-                            {"isupper", is<Property::upper>},
-                            {"casefold", unsupported},
-                            {"center", unsupported},
-                            {"encode", unsupported},
-                            {"expandtabs", unsupported},
-                            {"format_map", unsupported},
-                            {"isascii", unsupported},
-                            {"isidentifier", unsupported},
-                            {"isnumeric", unsupported},
-                            {"isprintable", unsupported},
-                            {"istitle", unsupported},
-                            {"ljust", unsupported},
-                            {"maketrans", unsupported},
-                            {"rjust", unsupported},
-                            {"swapcase", unsupported},
-                            {"translate", unsupported}};
+constexpr TextMethod kMethods[] = {{"strip", strip<true, true>},
+                                   {"lstrip", strip<true, false>},
+                                   {"rstrip", strip<false, true>},
+                                   {"startswith", has_affix<true>},
+                                   {"endswith", has_affix<false>},
+                                   {"removeprefix", without_affix<true>},
+                                   {"removesuffix", without_affix<false>},
+                                   {"split", split<false>},
+                                   {"rsplit", split<true>},
+                                   {"splitlines", splitlines},
+                                   {"partition", partition<false>},
+                                   {"rpartition", partition<true>},
+                                   {"replace", replace},
+                                   {"join", join},
+                                   {"upper", to_case<Case::upper>},
+                                   {"lower", to_case<Case::lower>},
+                                   {"title", to_case<Case::title>},
+                                   {"capitalize", to_case<Case::capitalize>},
+                                   {"find", find<false, false>},
+                                   {"rfind", find<true, false>},
+                                   {"index", find<false, true>},
+                                   {"rindex", find<true, true>},
+                                   {"count", count},
+                                   {"zfill", zfill},
+                                   {"format", format},
+                                   {"isalpha", is<Property::alpha>},
+                                   {"isdigit", is<Property::digit>},
+                                   {"isdecimal", is<Property::digit>},
+                                   {"isalnum", is<Property::alphanumeric>},
+                                   {"isspace", is<Property::space>},
+                                   {"islower", is<Property::lower>},
+                                   {"isupper", is<Property::upper>},
+                                   {"casefold", unsupported},
+                                   {"center", unsupported},
+                                   {"encode", unsupported},
+                                   {"expandtabs", unsupported},
+                                   {"format_map", unsupported},
+                                   {"isascii", unsupported},
+                                   {"isidentifier", unsupported},
+                                   {"isnumeric", unsupported},
+                                   {"isprintable", unsupported},
+                                   {"istitle", unsupported},
+                                   {"ljust", unsupported},
+                                   {"maketrans", unsupported},
+                                   {"rjust", unsupported},
+                                   {"swapcase", unsupported},
+                                   {"translate", unsupported}};
 
-const Row* find_method(std::string_view name) {
+const TextMethod* find_method(std::string_view name) {
   const auto* found = std::find_if(std::begin(kMethods), std::end(kMethods),
-                                   [&](const Row& row) { return row.name == name; });
+                                   [&](const TextMethod& row) { return row.name == name; });
   return found == std::end(kMethods) ? nullptr : found;
 }
 
@@ -310,7 +310,7 @@ bool is_text_method(std::string_view name) { return find_method(name) != nullptr
 Value call_text_method(Run& run, const std::string& self, std::string_view name,
                        const Arguments& arguments) {
   run.charge();
-  const Row* row = find_method(name);
+  const TextMethod* row = find_method(name);
   if (row == nullptr) run.fail("a str has no method '{}'", name);
   return row->call(run, self, arguments);
 }
