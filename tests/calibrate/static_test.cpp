@@ -15,7 +15,7 @@ namespace {
 using testing::expect_error;
 
 std::shared_ptr<const engine::ModelSource> golden(const std::string& name) {
-  return engine::ModelSource::open(std::string(ASSAY_GOLDEN_DIR) + "/models/" + name);
+  return engine::ModelSource::open(std::filesystem::path(ASSAY_GOLDEN_DIR) / "models" / name);
 }
 
 precision::Recipe recipe(const std::string& text) {
