@@ -248,7 +248,7 @@ kernels::cuda::LinearCall Linear::cuda_call(tensor::MatrixView x, tensor::Matrix
           .fixed_outliers =
               outliers_ ? reinterpret_cast<const std::int32_t*>(cuda_outliers_.data()) : nullptr,
           .fixed_outlier_count = outliers_ ? static_cast<std::int32_t>(outliers_->size()) : 0,
-          .static_scale = range_ / 127.0F};
+          .activation_range = range_};
 }
 
 void Linear::fix_range(float range) {
