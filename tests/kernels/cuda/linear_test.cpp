@@ -226,8 +226,8 @@ TEST_F(CudaLinear, RunsInAGraph) {
       out.upload();
       testing::stream().launch(graph);
       ASSERT_TRUE(out.download());
-      const auto direct =
-          testing::call(*kernel, packed, x, {.m = m, .threshold = 2.5F}, {.activation_range = 3.81F});
+      const auto direct = testing::call(*kernel, packed, x, {.m = m, .threshold = 2.5F},
+                                        {.activation_range = 3.81F});
       EXPECT_TRUE(same_bits(out.values(), direct.y, direct.y.size())) << kernel->identity.kernel;
     }
   }

@@ -40,8 +40,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    patch_elements(const __grid_constant__ Patching call) {
+__global__ void __launch_bounds__(kThreads) patch_elements(const __grid_constant__ Patching call) {
   const std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (at >= call.row_count * call.column_count) return;
   const std::int64_t row = at / call.column_count, i = at % call.column_count;
