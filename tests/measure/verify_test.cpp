@@ -17,39 +17,31 @@ using tensor::DType;
 
 // Names as nvcc 13 mangles them.
 constexpr const char* kBf16Few =
-    "_ZN5assay7kernels4cuda6linear4sm908few_rowsINS3_7MmaBf16ENS3_11DirectCodesILNS3_"
-    "4CodeE2ELi8EEELi1EEEv"
-    "NS2_4CallEi";
+    "_ZN5assay7kernels4cuda6linear4sm908few_rowsINS3_7MmaBf16ENS3_11DirectCodesILNS3_4Cod"
+    "eE2ELi8EEELi1EEEvNS2_4CallEi";
 constexpr const char* kBf16Many =
-    "_ZN5assay7kernels4cuda6linear4sm909many_rowsINS3_7MmaBf16ENS3_11DirectCodesILNS3_"
-    "4CodeE2ELi8EEENS3_"
-    "9SmallTileEEEvNS2_4CallE";
+    "_ZN5assay7kernels4cuda6linear4sm909many_rowsINS3_7MmaBf16ENS3_11DirectCodesILNS3_4Co"
+    "deE2ELi8EEENS3_9TileShapeILi128ELi128ELi2ELi4EEEEEvNS2_4CallE";
 constexpr const char* kF16Many =
-    "_ZN5assay7kernels4cuda6linear4sm909many_rowsINS3_6MmaF16ENS3_11DirectCodesILNS3_"
-    "4CodeE1ELi8EEENS3_"
-    "9SmallTileEEEvNS2_4CallE";
+    "_ZN5assay7kernels4cuda6linear4sm909many_rowsINS3_6MmaF16ENS3_11DirectCodesILNS3_4Cod"
+    "eE1ELi8EEENS3_9TileShapeILi128ELi128ELi2ELi4EEEEEvNS2_4CallE";
 constexpr const char* kInt8Many =
-    "_ZN5assay7kernels4cuda6linear4sm909many_rowsINS3_7MmaInt8ENS3_11DirectCodesILNS3_"
-    "4CodeE3ELi16EEENS3_"
-    "9SmallTileEEEvNS2_4CallE";
+    "_ZN5assay7kernels4cuda6linear4sm909many_rowsINS3_7MmaInt8ENS3_11DirectCodesILNS3_4Co"
+    "deE3ELi16EEENS3_9TileShapeILi128ELi128ELi2ELi4EEEEEvNS2_4CallE";
 constexpr const char* kF32Many =
     "_ZN5assay7kernels4cuda6linear4sm9013many_rows_f32INS3_8F32CodesEEEvNS2_4CallE";
 constexpr const char* kNf4Few =
-    "_ZN5assay7kernels4cuda6linear4sm808few_rowsINS3_7MmaBf16ENS3_13FourBitCodesILNS3_"
-    "4CodeE4EEELi2EEEv"
-    "NS2_4CallEi";
+    "_ZN5assay7kernels4cuda6linear4sm808few_rowsINS3_7MmaBf16ENS3_12FourBitCodesILNS3_4Co"
+    "deE4EEELi1EEEvNS2_4CallEi";
 constexpr const char* kLookup =
-    "_ZN5assay7kernels4cuda6linear4sm9043_GLOBAL__N__5e8b8b1e_9_lookup_cu_61a9f0164rowsINS3_"
-    "9Bf16CodesEEEv"
-    "NS2_6LookupE";
+    "_ZN5assay7kernels4cuda6linear4sm9041_GLOBAL__N__d1c0e23d_9_lookup_cu_2d43368f4rowsIN"
+    "S3_9Bf16CodesEEEvNS2_6LookupE";
 constexpr const char* kQuantize =
-    "_ZN5assay7kernels4cuda6linear4sm9049_GLOBAL__N__aa0d44f5_14_activations_cu_6c1f66ba13quantize_"
-    "rowsILNS4_"
-    "5ApartE1EEEvNS2_12QuantizationE";
+    "_ZN5assay7kernels4cuda6linear4sm9047_GLOBAL__N__737c35fb_14_activations_cu_bf3b6a761"
+    "3quantize_rowsILNS4_5ApartE1EEEvNS2_12QuantizationE";
 constexpr const char* kNorm =
-    "_ZN5assay7kernels4cuda4sm9043_GLOBAL__N__11111111_8_norms_cu_2222222213rms_norm_rowsI13__nv_"
-    "bfloat16S3_"
-    "Li1EEEvNS0_12DeviceMatrixEPKffS4_b";
+    "_ZN5assay7kernels4cuda4sm9040_GLOBAL__N__b19fd705_8_norms_cu_483a897d13rms_norm_rows"
+    "I13__nv_bfloat16S5_Li0EEEvNS1_12DeviceMatrixEPKffS6_b";
 
 constexpr TensorCoreUse kUses[] = {
     {kBf16Few, 90, "HMMA.16816.F32.BF16", 16}, {kBf16Many, 90, "HMMA.16816.F32.BF16", 64},

@@ -180,9 +180,9 @@ TEST_F(CudaLinearInt8, NotANumberFillsItsRow) {
 }
 
 /// The codes are those of the CPU, which multiplies with 127 / range; what lies beyond is clamped.
-/// 3.7 is a range for which 1 / (range / 127) is another number than 127 / range.
+/// 3.8 is a range for which 1 / (range / 127) is another number than 127 / range.
 TEST_F(CudaLinearInt8, StaticRange) {
-  constexpr float kRange = 3.7F;
+  constexpr float kRange = 3.8F;
   static_assert(127.0F / kRange != 1.0F / (kRange / 127.0F));
   unsigned seed = 50;
   for (const std::int64_t k : {15, 64, 257}) {
