@@ -112,8 +112,8 @@ void ModelSource::open_synthetic(const SyntheticModel& model) {
   synthetic_ = model;
   config_ = models::config_from_json(config_of(model), to_string(model));
   synthetic_tensors_ = tensors_of(model, config_);
-  tensors_ = std::make_shared<const files::TensorFile>(
-      engine::open_synthetic(model, synthetic_tensors_));
+  tensors_ =
+      std::make_shared<const files::TensorFile>(engine::open_synthetic(model, synthetic_tensors_));
   name_ = model.like + (model.outliers ? "-outliers" : "");
 }
 

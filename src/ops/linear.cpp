@@ -89,6 +89,8 @@ LinearChoice choose_linear(const LinearProblem& problem) {
 LinearChoice choose_linear(const LinearProblem& problem, const kernels::cuda::DeviceInfo& device) {
   std::vector<std::string> reasons;
   for (const CudaKernel& kernel : kernels::cuda::linear_kernels()) {
+    // Other paths' kernels are no reasons: the device does not run them.
+    if (kernel.identity.path != kernels::cuda::name_of(device.path)) continue;
     std::string why;
     if (kernel.supports(problem, device, &why)) return {kernel, ""};
     add_reason(kernel.identity, problem, why, reasons);
