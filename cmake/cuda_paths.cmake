@@ -9,6 +9,10 @@ set(assay_architectures_sm75 75)
 set(assay_architectures_sm80 80 86-real 89-real)
 set(assay_architectures_sm90 90a-real)
 
+# A forced path on a newer device is compiled from PTX by its driver, which takes minutes. A build for tests of
+# forced paths on one device does it ahead, and has no machine code for anything else.
+set(ASSAY_CUDA_AHEAD "" CACHE STRING "Compute capability of that device (90); empty: every path for its own devices")
+
 set(ASSAY_HAVE_CUDA OFF)
 if(ASSAY_CUDA STREQUAL AUTO AND (ASSAY_SANITIZE OR NOT CMAKE_CXX_COMPILER_ID STREQUAL GNU))
   # nvcc's host compiler is GCC, and sanitizers stop at the driver.
@@ -89,6 +93,10 @@ function(assay_cuda_sources target folder)
     add_library(${objects} OBJECT ${of_path})
     set_target_properties(${objects} PROPERTIES CUDA_ARCHITECTURES "${assay_architectures_${path}}")
     string(REPLACE sm "" number ${path})
+    if(ASSAY_CUDA_AHEAD AND NOT number EQUAL ASSAY_CUDA_AHEAD)
+      set_target_properties(${objects} PROPERTIES CUDA_ARCHITECTURES OFF)
+      target_compile_options(${objects} PRIVATE "SHELL:-gencode arch=compute_${number},code=sm_${ASSAY_CUDA_AHEAD}")
+    endif()
     target_compile_definitions(${objects} PRIVATE ASSAY_CUDA_PATH=${path} ASSAY_CUDA_PATH_NUMBER=${number})
     target_compile_options(${objects} PRIVATE --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra,-Wno-psabi)
     target_include_directories(${objects} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)

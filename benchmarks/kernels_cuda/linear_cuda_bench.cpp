@@ -148,7 +148,7 @@ class Bench {
                                        .threshold = c.outliers > 0 ? 6.0F : 0.0F,
                                        .stream = stream_,
                                        .workspace = workspace_,
-                                       .static_scale = 4.0F / 127.0F};
+                                       .activation_range = 4.0F};
       (void)kernel.run(linear);
     };
     call(0);

@@ -23,6 +23,7 @@ void add_calibrate(CLI::App& program, Outcome& outcome);
 void add_make_model(CLI::App& program, Outcome& outcome);
 void add_inspect(CLI::App& program, Outcome& outcome);
 void add_doctor(CLI::App& program, Outcome& outcome);
+void add_verify(CLI::App& program, Outcome& outcome);
 /// Hidden: the processes that a study starts.
 void add_children(CLI::App& program, Outcome& outcome);
 

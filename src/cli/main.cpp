@@ -57,6 +57,7 @@ int run(int argc, char** argv) {
   add_make_model(program, outcome);
   add_inspect(program, outcome);
   add_doctor(program, outcome);
+  add_verify(program, outcome);
   add_children(program, outcome);
   try {
     program.parse(argc, argv);

@@ -69,7 +69,7 @@ struct Bench {
   }
   /// The 16-bit type beside quantized weights.
   [[nodiscard]] tensor::DType sixteen_bit() const {
-    return cuda != nullptr && cuda->capability() < 80 ? tensor::DType::f16 : tensor::DType::bf16;
+    return cuda != nullptr && !cuda->has_bf16() ? tensor::DType::f16 : tensor::DType::bf16;
   }
 };
 

@@ -193,6 +193,15 @@ class Loader {
     if (!spec.bias.empty()) bias = vector(spec, spec.bias, expert);
     named(spec.stored, [&] {
       const auto problem = problem_of(entry.layer, entry.precision);
+      if (const auto* made = made_on_device(spec, entry, problem)) {
+        kernels::cuda::Stream& stream = context_.queue(entry.device).stream;
+        keep(role, entry,
+             ops::Linear(entry.layer.name,
+                         kernels::cuda::synthesize_on_device(
+                             *made, problem.encoding, problem.double_quant, *kernel.cuda(), stream),
+                         std::move(bias), entry.precision, *kernel.cuda(), context_));
+        return;
+      }
       const EncodedTensor from = stored(spec, spec.stored, expert);
       if (encodes_on_device(entry, from, problem)) {
         keep(role, entry,
@@ -212,6 +221,21 @@ class Loader {
     if (entry.outliers) layer.fix_outliers(*entry.outliers, context_);
     if (entry.activation_range) layer.fix_range(*entry.activation_range);
     weights_.matrices.emplace(role, std::move(layer));
+  }
+
+  /// The synthetic tensor that is this layer's weight as it stands and lies on a device; else
+  /// nullptr.
+  const precision::SyntheticTensor* made_on_device(
+      const WeightSpec& spec, const PlanEntry& entry,
+      const kernels::cpu::LinearProblem& problem) const {
+    const bool part = spec.experts > 0 || spec.all_rows > 0;
+    if (entry.device.kind != tensor::DeviceKind::cuda || part || spec.transposed ||
+        spec.interleaved_rows ||
+        !kernels::cuda::can_encode_on_device(problem.encoding, problem.double_quant)) {
+      return nullptr;
+    }
+    const precision::SyntheticTensor* tensor = source_.synthetic_tensor(spec.stored);
+    return tensor != nullptr && !tensor->vector ? tensor : nullptr;
   }
 
   /// A floating weight goes to the device as it is, and is quantized there.

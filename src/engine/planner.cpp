@@ -35,7 +35,7 @@ std::string encoding_reason(const precision::LayerInfo& layer, Encoding wanted) 
 }
 
 DType sixteen_bit_of(const DeviceInfo& device) {
-  return device.capability() < 80 ? DType::f16 : DType::bf16;
+  return device.has_bf16() ? DType::bf16 : DType::f16;
 }
 
 /// One plan in the making.

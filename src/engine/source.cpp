@@ -112,7 +112,9 @@ void ModelSource::open_files(const std::filesystem::path& path) {
 void ModelSource::open_synthetic(const SyntheticModel& model) {
   synthetic_ = model;
   config_ = models::config_from_json(config_of(model), to_string(model));
-  tensors_ = std::make_shared<const files::TensorFile>(engine::open_synthetic(model, config_));
+  synthetic_tensors_ = tensors_of(model, config_);
+  tensors_ =
+      std::make_shared<const files::TensorFile>(engine::open_synthetic(model, synthetic_tensors_));
   name_ = model.like + (model.outliers ? "-outliers" : "");
 }
 
@@ -148,6 +150,13 @@ Encoding ModelSource::dominant_encoding() const {
   });
   const auto largest = std::max_element(counts.begin(), counts.end());
   return static_cast<Encoding>(largest - counts.begin());
+}
+
+const precision::SyntheticTensor* ModelSource::synthetic_tensor(const std::string& name) const {
+  for (const auto& tensor : synthetic_tensors_) {
+    if (tensor->name == name) return tensor.get();
+  }
+  return nullptr;
 }
 
 std::string ModelSource::source_name() const {

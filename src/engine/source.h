@@ -44,6 +44,8 @@ class ModelSource {
   [[nodiscard]] precision::Encoding dominant_encoding() const;
   /// The random model that this is, in memory or as files; none for real ones.
   [[nodiscard]] const std::optional<SyntheticModel>& synthetic() const { return synthetic_; }
+  /// What tensor `name` is made of, of a synthetic model in memory; nullptr for all others.
+  [[nodiscard]] const precision::SyntheticTensor* synthetic_tensor(const std::string& name) const;
   /// What rows call the source: "fp32", "q4_1", "bnb nf4", "bf16 (synthetic)".
   [[nodiscard]] std::string source_name() const;
   /// Bytes of the weights that are used, by stored encoding.
@@ -63,6 +65,7 @@ class ModelSource {
   models::ModelConfig config_;
   models::WeightMap weights_;
   std::optional<SyntheticModel> synthetic_;
+  SyntheticTensors synthetic_tensors_;
   std::string name_;
   mutable std::unique_ptr<text::Tokenizer> tokenizer_;
 };

@@ -147,16 +147,24 @@ Json config_of(const SyntheticModel& model) {
   return config;
 }
 
-files::TensorFile open_synthetic(const SyntheticModel& model, const models::ModelConfig& config) {
-  std::vector<StoredTensor> stored;
+SyntheticTensors tensors_of(const SyntheticModel& model, const models::ModelConfig& config) {
+  SyntheticTensors tensors;
   for (SyntheticTensor& tensor : models::synthetic_tensors(config, model.seed, model.outliers)) {
+    tensors.push_back(std::make_shared<const SyntheticTensor>(std::move(tensor)));
+  }
+  return tensors;
+}
+
+files::TensorFile open_synthetic(const SyntheticModel& model, const SyntheticTensors& tensors) {
+  std::vector<StoredTensor> stored;
+  for (const auto& tensor : tensors) {
     StoredTensor entry;
-    entry.name = tensor.name;
+    entry.name = tensor->name;
     entry.type = "BF16";
     entry.encoding = Encoding::bf16;
-    entry.shape = shape_of(tensor);
-    entry.extra_bytes = static_cast<std::uint64_t>(bytes_of(tensor));
-    entry.assemble = [tensor = std::move(tensor)] { return precision::generate(tensor); };
+    entry.shape = shape_of(*tensor);
+    entry.extra_bytes = static_cast<std::uint64_t>(bytes_of(*tensor));
+    entry.assemble = [tensor] { return precision::generate(*tensor); };
     stored.push_back(std::move(entry));
   }
   return files::TensorFile::synthetic(to_string(model), std::move(stored));

@@ -2,12 +2,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/progress.h"
 #include "files/tensor_file.h"
 #include "models/config.h"
+#include "precision/synthetic.h"
 
 namespace assay::engine {
 
@@ -30,9 +33,13 @@ struct SyntheticModel {
 
 /// Its config.json, with what synthetic_of() reads.
 [[nodiscard]] Json config_of(const SyntheticModel& model);
+/// What its tensors are, without their elements.
+using SyntheticTensors = std::vector<std::shared_ptr<const precision::SyntheticTensor>>;
+[[nodiscard]] SyntheticTensors tensors_of(const SyntheticModel& model,
+                                          const models::ModelConfig& config);
 /// Its tensors, each made when it is asked for: nothing is held.
 [[nodiscard]] files::TensorFile open_synthetic(const SyntheticModel& model,
-                                               const models::ModelConfig& config);
+                                               const SyntheticTensors& tensors);
 
 struct WrittenModel {
   std::int64_t bytes = 0;

@@ -89,6 +89,8 @@ LinearChoice choose_linear(const LinearProblem& problem) {
 LinearChoice choose_linear(const LinearProblem& problem, const kernels::cuda::DeviceInfo& device) {
   std::vector<std::string> reasons;
   for (const CudaKernel& kernel : kernels::cuda::linear_kernels()) {
+    // Other paths' kernels are no reasons: the device does not run them.
+    if (kernel.identity.path != kernels::cuda::name_of(device.path)) continue;
     std::string why;
     if (kernel.supports(problem, device, &why)) return {kernel, ""};
     add_reason(kernel.identity, problem, why, reasons);
@@ -248,7 +250,7 @@ kernels::cuda::LinearCall Linear::cuda_call(tensor::MatrixView x, tensor::Matrix
           .fixed_outliers =
               outliers_ ? reinterpret_cast<const std::int32_t*>(cuda_outliers_.data()) : nullptr,
           .fixed_outlier_count = outliers_ ? static_cast<std::int32_t>(outliers_->size()) : 0,
-          .static_scale = range_ / 127.0F};
+          .activation_range = range_};
 }
 
 void Linear::fix_range(float range) {

@@ -115,7 +115,7 @@ std::string name_of(const CellFacts& cell) {
 
 void compare_test(const ModelFacts& model, const CellFacts& cell, const std::string& test,
                   const ItemSource& items, std::vector<PairedAccuracy>& pairs) {
-  const CellFacts* baseline = model.baseline_of(cell);
+  const CellFacts* baseline = model.baseline_of(cell, test);
   const Json* row = row_of(cell, test);
   if (baseline == nullptr || baseline == &cell || row == nullptr || !cell.ok()) return;
   const Json* base_row = row_of(*baseline, test);
@@ -159,7 +159,7 @@ std::vector<PairedPerplexity> paired_perplexities(const ModelFacts& model,
   std::vector<PairedPerplexity> pairs;
   if (!items) return pairs;
   for (const CellFacts& cell : model.cells) {
-    const CellFacts* baseline = model.baseline_of(cell);
+    const CellFacts* baseline = model.baseline_of(cell, "perplexity");
     if (baseline == nullptr || baseline == &cell || !cell.ok()) continue;
     const Json ours = items(cell.cell->key, "perplexity");
     const Json theirs = items(baseline->cell->key, "perplexity");

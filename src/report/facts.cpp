@@ -155,12 +155,18 @@ const Speed* CellFacts::speed(const std::string& test) const {
   return found == speeds.end() ? nullptr : &*found;
 }
 
-const CellFacts* ModelFacts::baseline_of(const CellFacts& cell) const {
+bool CellFacts::has(const std::string& test) const {
+  return std::ranges::any_of(cell->rows,
+                             [&](const Json& row) { return text(row, "test") == test; });
+}
+
+const CellFacts* ModelFacts::baseline_of(const CellFacts& cell, const std::string& test) const {
   const std::string named = text(cell.cell->cell, "baseline");
   const CellFacts* elsewhere = nullptr;
   for (const CellFacts& other : cells) {
     const bool fits = named.empty() ? other.plain : text(other.cell->cell, "recipe_name") == named;
     if (!fits || !other.ok() || other.fallback) continue;
+    if (!test.empty() && !other.has(test)) continue;
     if (other.device == cell.device) return &other;
     if (elsewhere == nullptr) elsewhere = &other;
   }

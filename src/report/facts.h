@@ -51,6 +51,7 @@ struct CellFacts {
 
   [[nodiscard]] bool ok() const { return cell->status == "ok"; }
   [[nodiscard]] const Speed* speed(const std::string& test) const;
+  [[nodiscard]] bool has(const std::string& test) const;  ///< a row of it
 };
 
 /// The cells of one model, in order.
@@ -62,8 +63,11 @@ struct ModelFacts {
   std::vector<CellFacts> cells;
 
   /// What the cell is compared with: the baseline that its study names, else the first cell that
-  /// ran in 16 bit or fp32; on the cell's own device where there is one. Null if none is ok.
-  [[nodiscard]] const CellFacts* baseline_of(const CellFacts& cell) const;
+  /// ran in 16 bit or fp32; on the cell's own device where there is one. Null if none is ok. With a
+  /// test, of those that have a row of it: a study may score a recipe's tasks in cells of their
+  /// own.
+  [[nodiscard]] const CellFacts* baseline_of(const CellFacts& cell,
+                                             const std::string& test = {}) const;
   /// The test that speedups are taken from: decoding where it was measured, else the first.
   [[nodiscard]] std::string headline_test() const;
 };

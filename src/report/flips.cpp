@@ -64,12 +64,12 @@ std::string flipped_items(const std::vector<study::StoredCell>& cells, const Ite
   for (const ModelFacts& model : gather(cells)) {
     std::string block;
     for (const CellFacts& cell : model.cells) {
-      const CellFacts* baseline = model.baseline_of(cell);
       const bool wanted = recipe.empty() || cell.cell->cell.value("recipe_name", "") == recipe;
-      if (baseline == nullptr || baseline == &cell || !wanted) continue;
       for (const Json& row : cell.cell->rows) {
         const Json name = row.value("test", Json());
-        if (!name.is_string() || (!test.empty() && name != test)) continue;
+        if (!wanted || !name.is_string() || (!test.empty() && name != test)) continue;
+        const CellFacts* baseline = model.baseline_of(cell, name.get<std::string>());
+        if (baseline == nullptr || baseline == &cell) continue;
         block += pair_text(cell, *baseline, name.get<std::string>(), items, most);
       }
     }

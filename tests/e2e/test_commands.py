@@ -11,7 +11,7 @@ from support import Case, GOLDEN, HAS_GPU, NO_CUDA, SMALL_DECODER, SMALL_ENCODER
 
 COMMANDS = [["bench"], ["eval"], ["study", "run"], ["study", "check"], ["study", "status"],
             ["report"], ["quantize"], ["generate"], ["tokenize"], ["inspect"], ["doctor"],
-            ["make-model"], ["calibrate"]]
+            ["make-model"], ["calibrate"], ["verify"]]
 BENCH = ["-p", "24", "-n", "6", "-r", "2"]
 
 
@@ -423,6 +423,27 @@ class Doctor(Case):
         self.assertTrue(all(row["works"] or row["reason"] for row in rows), rows)
         self.assertEqual(run.code, 0 if any(row["works"] for row in rows) else 69)
         self.assertTrue(all(row["device"] == "cuda:0" for row in rows))
+
+
+class Verify(Case):
+    @unittest.skipIf(HAS_GPU, "a GPU is here")
+    def test_without_a_gpu_it_says_so(self):
+        line = self.run_error(69, "verify", "-m", SMALL_DECODER)
+        self.assertRegex(line, NO_CUDA)
+
+    def test_the_cpu_has_no_second_witness(self):
+        line = self.run_error(2, "verify", "-m", SMALL_DECODER, "--device", "cpu")
+        self.assertIn("CUPTI", line)
+
+    @unittest.skipUnless(HAS_GPU, "no GPU is here")
+    def test_the_witness_agrees(self):
+        for model in (SMALL_DECODER, SMALL_ENCODER):
+            run = Run(["verify", "-m", str(model), "--precision", "fp32,fp16,bf16,int8", "-o", "json"])
+            if "no second witness" in run.err:
+                self.skipTest(run.err.strip())
+            for recipe in run.json()["recipes"]:
+                for line in recipe["lines"]:
+                    self.assertEqual((line["ledger"], line["problem"]), (line["witness"], ""), line)
 
 
 class Store(Case):

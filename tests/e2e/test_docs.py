@@ -5,7 +5,7 @@ import re
 import shlex
 import unittest
 
-from support import Case, ROOT, Run, needs
+from support import Case, HAS_GPU, ROOT, Run, needs
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Work that an example leaves at its default, made short.
@@ -51,6 +51,8 @@ class Examples(Case):
         for words in commands("README.md"):
             if words[:2] == ["study", "run"]:
                 continue  # scripts/quickstart runs it
+            if words[0] == "verify" and not HAS_GPU:
+                continue
             if "CLASSIFIER" in words:
                 shared = needs("ASSAY_SHARED", "models/distilbert-sst2-mini")
                 self.names["CLASSIFIER"] = str(shared / "models" / "distilbert-sst2-mini")

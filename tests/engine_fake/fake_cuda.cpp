@@ -508,12 +508,26 @@ PackedWeight encode_on_device(MatrixView weight, Encoding encoding, bool, const 
   return pack(precision::info(encoding).encode(values, weight.rows, weight.cols), stream);
 }
 
+PackedWeight synthesize_on_device(const precision::SyntheticTensor& tensor, Encoding encoding,
+                                  bool, const LinearKernel&, Stream& stream) {
+  const EncodedTensor made = precision::generate(tensor);
+  std::vector<float> values(std::size_t(made.elements()));
+  for (std::int64_t r = 0; r < made.rows; ++r) {
+    precision::info(made.encoding)
+        .decode_row(made, r,
+                    std::span(values).subspan(std::size_t(r * made.cols), std::size_t(made.cols)));
+  }
+  ++fake::synthesized_on_device;
+  return pack(precision::info(encoding).encode(values, made.rows, made.cols), stream);
+}
+
 namespace fake {
 
 bool forbid_allocation = false;
 std::int64_t synchronizations = 0;
 std::int64_t bytes_to_host = 0;
 std::int64_t encoded_on_device = 0;
+std::int64_t synthesized_on_device = 0;
 
 }  // namespace fake
 

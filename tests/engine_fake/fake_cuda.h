@@ -9,5 +9,6 @@ extern bool forbid_allocation;  ///< while a graph is captured
 extern std::int64_t synchronizations;
 extern std::int64_t bytes_to_host;  ///< copied outside of graphs
 extern std::int64_t encoded_on_device;
+extern std::int64_t synthesized_on_device;
 
 }  // namespace assay::kernels::cuda::fake

@@ -78,6 +78,14 @@ TEST(FakeDevices, FloatingWeightsAreQuantizedThere) {
   EXPECT_GT(tensor::allocation_stats(tensor::DeviceKind::cuda).current, 0);
 }
 
+TEST(FakeDevices, SyntheticWeightsAreMadeThere) {
+  const std::int64_t before = fake::synthesized_on_device;
+  auto source = ModelSource::open("synthetic:distilbert-base");
+  auto plan = engine::make_plan(*source, recipe("bf16"), {.device = "cuda"});
+  const Model model(std::move(source), std::move(plan), engine::LoadOptions{.threads = 1});
+  EXPECT_EQ(fake::synthesized_on_device - before, std::ssize(model.plan().entries));
+}
+
 TEST(FakeDevices, ALongerPromptDropsGraphsThatHoldOldAddresses) {
   const auto model = load("llama_untied", "fp32");
   const auto here = load("llama_untied", "fp32", "cpu");

@@ -119,6 +119,28 @@ TEST(PairedAccuracy, IsInTheTableAndInJson) {
   EXPECT_LT(rows[0]["p_holm"].get<double>(), 1e-9);
 }
 
+/// One recipe's tasks may stand in several cells: each is compared with the baseline's of its test.
+TEST(PairedAccuracy, FindsTheBaselineThatHasTheTest) {
+  Fixture f;
+  f.add("bf16", answers(100, 90));
+  f.add("int8", answers(100, 90, 2));
+  for (const char* recipe : {"bf16", "int8"}) {
+    f.cells.push_back(cell_of(recipe, "mmlu", 0.5, 100, 0.25));
+    f.cells.back().key += "-mmlu";
+  }
+  const ItemSource items = [&](const std::string& key, const std::string& test) {
+    if (test == "sst2") return f.items.contains(key) ? f.items.at(key) : Json::array();
+    return answers(100, 50, key == "key-int8-mmlu" ? 7 : 0);
+  };
+  const auto models = gather(f.cells);
+  const auto pairs = paired_accuracies(models.at(0), items);
+  ASSERT_EQ(pairs.size(), 2U);
+  EXPECT_EQ(pairs[0].test, "sst2");
+  EXPECT_EQ(pairs[0].lost, 2);
+  EXPECT_EQ(pairs[1].test, "mmlu");
+  EXPECT_EQ(pairs[1].lost, 7);
+}
+
 TEST(FlippedItems, ShowTextAndAnswers) {
   Fixture f;
   f.add("bf16", answers(100, 90));

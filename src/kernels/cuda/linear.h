@@ -8,6 +8,7 @@
 #include "kernels/cuda/runtime.h"
 #include "kernels/cuda/workspace.h"
 #include "precision/plan.h"
+#include "precision/synthetic.h"
 
 namespace assay::kernels::cuda {
 
@@ -48,8 +49,8 @@ struct LinearCall {
   /// memory).
   const std::int32_t* fixed_outliers = nullptr;
   std::int32_t fixed_outlier_count = 0;
-  /// int8_static: activation scale of the layer (absmax / 127).
-  float static_scale = 0.0F;
+  /// int8_static: the magnitude that becomes code 127.
+  float activation_range = 0.0F;
 };
 
 /// A row of the kernel table, as on the CPU: run() and lookup() return the identity that their own
@@ -79,5 +80,11 @@ struct LinearKernel {
 [[nodiscard]] PackedWeight encode_on_device(tensor::MatrixView weight, precision::Encoding encoding,
                                             bool double_quant, const LinearKernel& kernel,
                                             Stream& stream);
+
+/// A matrix of a synthetic model, made on the device in bf16 with the bits of precision::generate()
+/// and encoded there as above; what can_encode_on_device() says no to is an internal error.
+[[nodiscard]] PackedWeight synthesize_on_device(const precision::SyntheticTensor& tensor,
+                                                precision::Encoding encoding, bool double_quant,
+                                                const LinearKernel& kernel, Stream& stream);
 
 }  // namespace assay::kernels::cuda

@@ -31,6 +31,8 @@ struct DeviceInfo {
   std::int64_t shared_per_block = 0;  ///< with opt-in
   Path path = Path::sm75;             ///< the one that runs: ASSAY_CUDA_PATH, or the best compiled
   [[nodiscard]] int capability() const { return major * 10 + minor; }
+  /// Products in bf16: the device has them, and so has the path that runs.
+  [[nodiscard]] bool has_bf16() const { return capability() >= 80 && path != Path::sm75; }
 };
 
 /// Empty when there is a usable device; else one line: built without CUDA; no driver; no device

@@ -56,5 +56,9 @@ bool can_encode_on_device(precision::Encoding, bool) { return false; }
 PackedWeight encode_on_device(MatrixView, precision::Encoding, bool, const LinearKernel&, Stream&) {
   refuse();
 }
+PackedWeight synthesize_on_device(const precision::SyntheticTensor&, precision::Encoding, bool,
+                                  const LinearKernel&, Stream&) {
+  refuse();
+}
 
 }  // namespace assay::kernels::cuda

@@ -133,7 +133,7 @@ struct DeviceOptions {
   std::int64_t x_pad = 0;  ///< columns between rows of x: odd ones make it be copied
   bool fixed_tiles = false;
   std::vector<std::int32_t> fixed_outliers = {};
-  float static_scale = 0.0F;
+  float activation_range = 0.0F;
 };
 
 struct DeviceResult {
@@ -165,7 +165,7 @@ inline DeviceResult call(const LinearKernel& kernel, const PackedWeight& weight,
                  .outlier_columns = found.as<std::int32_t>(),
                  .fixed_outliers = fixed.as<std::int32_t>(),
                  .fixed_outlier_count = static_cast<std::int32_t>(more.fixed_outliers.size()),
-                 .static_scale = more.static_scale};
+                 .activation_range = more.activation_range};
   DeviceResult result;
   result.identity = kernel.run(run);
   result.untouched = out.download();

@@ -193,6 +193,47 @@ TEST_F(CudaWeights, EncodedOnTheDeviceBitForBit) {
   }
 }
 
+precision::SyntheticTensor synthetic_matrix(std::int64_t n, std::int64_t k, bool patched) {
+  precision::SyntheticTensor matrix{.name = fmt::format("m{}x{}", n, k), .rows = n, .cols = k};
+  matrix.key = precision::synthetic_key(3, matrix.name);
+  matrix.scale = 0.02F / 147.8F;
+  if (patched) {
+    matrix.patches.push_back({.rows = {}, .columns = {0, k - 1}, .values = {10.0F, -0.3F}});
+    matrix.patches.push_back({.rows = {n - 1, n / 2}, .columns = {k / 2}, .values = {1.0F / 3}});
+  }
+  return matrix;
+}
+
+/// Made on the device, a synthetic weight has the bits that the host makes, in every encoding.
+TEST_F(CudaWeights, SyntheticOnTheDeviceBitForBit) {
+  for (const Encoding encoding : encodings()) {
+    const LinearKernel& kernel = kernel_of(encoding);
+    for (const bool nested : {false, true}) {
+      if (!can_encode_on_device(encoding, nested)) continue;
+      for (const auto& [n, k] : {std::pair<std::int64_t, std::int64_t>{1, 64},
+                                 {37, 320},
+                                 {500, 704},
+                                 {5, 77},
+                                 {3, 3},
+                                 {1000, 1},
+                                 {70'000, 192}}) {
+        if (k % std::max(precision::info(encoding).block, 1) != 0) continue;
+        const auto matrix = synthetic_matrix(n, k, k > 100);
+        const PackedWeight ours =
+            synthesize_on_device(matrix, encoding, nested, kernel, testing::stream());
+        const auto reference = cpu::testing::encode(
+            encoding, cpu::testing::decoded(precision::generate(matrix)), n, k, nested);
+        const PackedWeight wanted = kernel.pack(reference, testing::stream());
+        const std::string what = fmt::format("{} {} x {}", precision::name_of(encoding), n, k);
+        EXPECT_EQ(ours.bytes(), wanted.bytes()) << what;
+        EXPECT_TRUE(bytes_of(ours.codes) == bytes_of(wanted.codes)) << what;
+        EXPECT_TRUE(bytes_of(ours.scales) == bytes_of(wanted.scales)) << what;
+        EXPECT_TRUE(bytes_of(ours.extra) == bytes_of(wanted.extra)) << what;
+      }
+    }
+  }
+}
+
 TEST_F(CudaWeights, ValuesThatCannotBeEncodedAreNamed) {
   for (const Encoding encoding : encodings()) {
     if (!can_encode_on_device(encoding, false)) continue;

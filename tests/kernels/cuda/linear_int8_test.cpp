@@ -179,9 +179,11 @@ TEST_F(CudaLinearInt8, NotANumberFillsItsRow) {
   }
 }
 
-/// Every activation is a code times the layer's scale; what lies beyond is clamped to 127.
-TEST_F(CudaLinearInt8, StaticScale) {
-  constexpr float kScale = 0.03F;
+/// The codes are those of the CPU, which multiplies with 127 / range; what lies beyond is clamped.
+/// 3.8 is a range for which 1 / (range / 127) is another number than 127 / range.
+TEST_F(CudaLinearInt8, StaticRange) {
+  constexpr float kRange = 3.8F;
+  static_assert(127.0F / kRange != 1.0F / (kRange / 127.0F));
   unsigned seed = 50;
   for (const std::int64_t k : {15, 64, 257}) {
     const auto weight = random_weight(Encoding::int8, 45, k, ++seed);
@@ -190,16 +192,18 @@ TEST_F(CudaLinearInt8, StaticScale) {
       const Values x = random_values(m * k, ++seed, 2.0F);
       for (const LinearKernel* kernel : testing::runnable(Activation::int8_static)) {
         const PackedWeight packed = kernel->pack(weight, testing::stream());
-        const auto result = testing::call(*kernel, packed, x, {.m = m}, {.static_scale = kScale});
+        const auto result =
+            testing::call(*kernel, packed, x, {.m = m}, {.activation_range = kRange});
         ASSERT_TRUE(result.untouched);
         for (std::int64_t i = 0; i < m * 45; ++i) {
           std::int64_t sum = 0;
           for (std::int64_t j = 0; j < k; ++j) {
-            const float code = std::nearbyint(x[i / 45 * k + j] * (1.0F / kScale));
+            const float code = std::nearbyint(x[i / 45 * k + j] * (127.0F / kRange));
             sum += static_cast<std::int64_t>(std::min(std::max(code, -127.0F), 127.0F)) *
                    codes[i % 45 * k + j];
           }
-          const double y = static_cast<double>(sum) * kScale * weight.scales[i % 45] / 127.0;
+          const double y =
+              static_cast<double>(sum) * kRange / 127.0 * weight.scales[i % 45] / 127.0;
           ASSERT_NEAR(result.y[i], y, std::fabs(y) * 0x1p-21) << kernel->identity.kernel;
         }
       }

@@ -138,7 +138,7 @@ TEST_F(CudaLinear, FixedTilesGiveARowTheSameBitsInAnyBatch) {
       const auto weight = random_weight(kernel->identity.encoding, shape.n, shape.k, 21);
       const PackedWeight packed = kernel->pack(weight, testing::stream());
       const Values x = random_values(100 * shape.k, 22);
-      const DeviceOptions fixed{.fixed_tiles = true, .static_scale = 0.03F};
+      const DeviceOptions fixed{.fixed_tiles = true, .activation_range = 3.81F};
       const auto rows = [&](std::int64_t m) {
         Values part(x.begin(), x.begin() + m * shape.k);
         return testing::call(*kernel, packed, part, {.m = m}, fixed).y;
@@ -212,7 +212,7 @@ TEST_F(CudaLinear, RunsInAGraph) {
                       .threshold = 2.5F,
                       .stream = testing::stream(),
                       .workspace = workspace,
-                      .static_scale = 0.03F};
+                      .activation_range = 3.81F};
       in.set(random_values(m * 128, 62));
       in.upload();
       (void)kernel->run(call);
@@ -226,8 +226,8 @@ TEST_F(CudaLinear, RunsInAGraph) {
       out.upload();
       testing::stream().launch(graph);
       ASSERT_TRUE(out.download());
-      const auto direct =
-          testing::call(*kernel, packed, x, {.m = m, .threshold = 2.5F}, {.static_scale = 0.03F});
+      const auto direct = testing::call(*kernel, packed, x, {.m = m, .threshold = 2.5F},
+                                        {.activation_range = 3.81F});
       EXPECT_TRUE(same_bits(out.values(), direct.y, direct.y.size())) << kernel->identity.kernel;
     }
   }

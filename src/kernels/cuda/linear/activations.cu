@@ -122,13 +122,9 @@ __global__ void __launch_bounds__(1024) quantize_rows(const __grid_constant__ Qu
   largest = block_max(largest);
   any = block_max(any);
   const bool finite = any < kInfinityBits;
-  float scale = __uint_as_float(largest), factor = 0.0F;
-  if (call.static_scale > 0.0F) {
-    scale = call.static_scale;
-    factor = 1.0F / call.static_scale;
-  } else if (scale > 0.0F) {
-    factor = fminf(127.0F / scale, FLT_MAX);
-  }
+  // The same operations for a range that is given, as on the CPU.
+  const float scale = call.static_range > 0.0F ? call.static_range : __uint_as_float(largest);
+  const float factor = scale > 0.0F ? fminf(127.0F / scale, FLT_MAX) : 0.0F;
   if (threadIdx.x == 0) call.row_scales[row] = finite ? scale : __uint_as_float(0x7fc00000U);
   std::uint8_t* codes = call.codes + row * call.padded;
   for (std::int64_t first = threadIdx.x * 4; first < call.padded; first += blockDim.x * 4) {

@@ -114,7 +114,7 @@ struct Quantization {
   std::uint8_t* codes = nullptr;
   std::int64_t padded = 0;
   float* row_scales = nullptr;
-  float static_scale = 0.0F;
+  float static_range = 0.0F;  ///< magnitude of code 127 in every row; 0: a row's own largest
   // LLM.int8(): columns in which any value reaches the threshold get code 0.
   float threshold = 0.0F;
   std::uint32_t* bitmap = nullptr;  ///< a bit for each column, for many rows
@@ -165,6 +165,28 @@ struct Encoding4 {
   float bounds[15] = {};
   std::uint8_t order[16] = {};
   unsigned long long* bad = nullptr;
+};
+/// Random elements of a synthetic tensor in bf16, `count` of them from index 0 on: see
+/// precision/synthetic_numbers.h.
+struct Synthesis {
+  void* stream = nullptr;
+  std::uint32_t key = 0;
+  std::uint32_t word = 0;  ///< SyntheticKey::stream
+  float scale = 0.0F;
+  std::uint16_t* elements = nullptr;
+  std::int64_t count = 0;
+};
+/// Elements with values of their own: in rows[0 .. row_count) (nullptr: 0, 1, ...), column
+/// columns[i] gets values[i].
+struct Patching {
+  void* stream = nullptr;
+  std::uint16_t* elements = nullptr;
+  std::int64_t cols = 0;
+  const std::int64_t* rows = nullptr;
+  std::int64_t row_count = 0;
+  const std::int64_t* columns = nullptr;
+  const std::uint16_t* values = nullptr;
+  std::int64_t column_count = 0;
 };
 struct Nesting {
   void* stream = nullptr;

@@ -25,4 +25,6 @@
   void encode_fp8(const Encoding8& call);                 \
   void encode_four_bit(const Encoding4& call);            \
   void nest(const Nesting& call);                         \
+  void synthesize(const Synthesis& call);                 \
+  void patch(const Patching& call);                       \
   }

@@ -23,7 +23,9 @@ namespace {
            path::encode_int8,                                                                    \
            path::encode_fp8,                                                                     \
            path::encode_four_bit,                                                                \
-           path::nest},
+           path::nest,                                                                           \
+           path::synthesize,                                                                     \
+           path::patch},
 
 constexpr PathCode kPaths[] = {ASSAY_CUDA_EACH_PATH(ASSAY_PATH_CODE)};
 

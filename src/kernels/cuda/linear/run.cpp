@@ -100,14 +100,14 @@ class Run {
   void quantize_int8() {
     Quantization q = quantization();
     if (activation_ == Activation::int8_static) {
-      if (!(in_.static_scale > 0.0F)) {
-        fail(ErrorCode::internal, "static int8 activations without a scale");
+      if (!(in_.activation_range > 0.0F)) {
+        fail(ErrorCode::internal, "static int8 activations without a range");
       }
-      q.static_scale = in_.static_scale;
+      q.static_range = in_.activation_range;
     } else {
-      out_.row_factor = precision::kInverse127;  // of an absmax, where a static scale is a step
       take_out(q);
     }
+    out_.row_factor = precision::kInverse127;  // row scales are magnitudes of code 127
     code_.quantize_int8(q);
     check_launch("quantizing activations to int8");
   }
