@@ -7,7 +7,8 @@
 // same run: reading memory, and the instruction that the kernel multiplies with. roofline.py draws
 // them from --benchmark_format=json.
 //
-// Shapes are those of a small decoder and of an 8B one's output projection; weights of a decode
+// Shapes are those of a small decoder, of an encoder's feed-forward layers, of a 1.1B decoder and of
+// an 8B one's output projection; weights of a decode
 // step rotate through copies that exceed the last cache, as the layers of a model do.
 #include <benchmark/benchmark.h>
 
@@ -194,8 +195,9 @@ void add(const LinearKernel& kernel, Problem p, Options options) {
 }
 
 void add_all() {
-  const Problem problems[] = {
-      {1536, 576, 1}, {1536, 576, 4}, {1536, 576, 64}, {1536, 576, 512}, {4096, 4096, 1}};
+  const Problem problems[] = {{1536, 576, 1},   {1536, 576, 4},   {1536, 576, 64},
+                              {1536, 576, 512}, {768, 3072, 128}, {3072, 768, 512},
+                              {5632, 2048, 1},  {5632, 2048, 64}, {4096, 4096, 1}};
   for (const LinearKernel& kernel : kernels::cpu::linear_kernels()) {
     const auto isas = kernels::cpu::available_isas();
     const bool there = std::any_of(isas.begin(), isas.end(), [&](kernels::cpu::Isa isa) {

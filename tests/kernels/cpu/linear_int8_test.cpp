@@ -5,10 +5,7 @@
 #include <cfloat>
 #include <limits>
 
-#include "kernels/cpu/linear.h"
-#include "linear_reference.h"
-#include "linear_testing.h"
-#include "precision/constants.h"
+#include "int8_cases.h"
 
 // LLM.int8() against its definition, in integers and double.
 namespace assay::kernels::cpu {
@@ -21,47 +18,13 @@ using testing::CallOptions;
 using testing::Values;
 
 void check(const precision::EncodedTensor& weight, const Values& x, const CallOptions& options) {
-  const testing::Int8Reference expected = testing::int8_reference(weight, x, options);
-  for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
-    const PackedWeight packed = testing::pack(*kernel, weight);
-    const testing::CallResult result = testing::call(*kernel, packed, x, options);
-    EXPECT_EQ(result.identity, kernel->identity);
-    ASSERT_EQ(result.outlier_columns, expected.outlier_columns) << kernel->identity.kernel;
-    for (std::size_t i = 0; i < result.y.size(); ++i) {
-      ASSERT_NEAR(result.y[i], expected.y[i], expected.bound[i])
-          << kernel->identity.kernel << " n=" << weight.rows << " k=" << weight.cols
-          << " m=" << options.m << " output " << i;
-    }
-  }
+  testing::check_int8(Activation::int8_dynamic, weight, x, options);
 }
 
-TEST(LinearInt8, OverRemainders) {
-  unsigned seed = 1;
-  for (const std::int64_t n : {1, 2, 17, 31, 64, 65, 127}) {
-    for (const std::int64_t k : {1, 2, 3, 15, 16, 33, 65, 96, 257}) {
-      const auto weight = testing::random_weight(Encoding::int8, n, k, ++seed);
-      for (const std::int64_t m : {1, 2, 3, 5, 8, 17}) {
-        check(weight, testing::random_values(m * k, ++seed), {.m = m});
-        if (HasFatalFailure()) return;
-      }
-    }
-  }
-}
+TEST(LinearInt8, OverRemainders) { testing::check_int8_remainders(Activation::int8_dynamic, 0.0F); }
 
 TEST(LinearInt8, TypesBiasAndManyRows) {
-  const auto weight = testing::random_weight(Encoding::int8, 50, 200, 7);
-  for (const DType x_type : {DType::f32, DType::f16, DType::bf16}) {
-    for (const DType y_type : {DType::f32, DType::bf16}) {
-      check(weight, testing::random_values(101 * 200, 8, 2.5F),
-            {.m = 101,
-             .x_type = x_type,
-             .y_type = y_type,
-             .threshold = 6.0F,
-             .threads = 2,
-             .bias = testing::random_values(50, 9)});
-      if (HasFatalFailure()) return;
-    }
-  }
+  testing::check_int8_types_bias_and_many_rows(Activation::int8_dynamic, {.threshold = 6.0F});
 }
 
 TEST(LinearInt8, OutlierColumns) {
@@ -159,21 +122,7 @@ TEST(LinearInt8, NotANumberFillsItsRow) {
 }
 
 TEST(LinearInt8, WithoutOutliersBitsDoNotDependOnBatchOrThreads) {
-  constexpr std::int64_t kRows = 100, kDepth = 300, kColumns = 130;
-  const auto weight = testing::random_weight(Encoding::int8, kColumns, kDepth, 51);
-  const Values x = testing::random_values(kRows * kDepth, 52);
-  for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
-    const PackedWeight packed = testing::pack(*kernel, weight);
-    const Values all = testing::call(*kernel, packed, x, {.m = kRows}).y;
-    for (const std::int64_t m : {1, 16, 37, 100}) {
-      for (const int threads : {1, 2, 3}) {
-        const Values part(x.end() - m * kDepth, x.end());
-        const Values y = testing::call(*kernel, packed, part, {.m = m, .threads = threads}).y;
-        ASSERT_TRUE(std::equal(y.begin(), y.end(), all.end() - m * kColumns))
-            << kernel->identity.kernel << " m=" << m << " threads=" << threads;
-      }
-    }
-  }
+  testing::check_int8_batches(Activation::int8_dynamic, 0.0F);
 }
 
 }  // namespace

@@ -63,7 +63,8 @@ inline Reference reference(const precision::EncodedTensor& weight, const Values&
   return product_reference(operands(weight, compute), in, weight.cols, options, step);
 }
 
-/// LLM.int8() by its definition, in integers and double.
+/// LLM.int8() by its definition, in integers and double; with CallOptions::activation_range, int8
+/// with that range for every row.
 struct Int8Reference {
   std::vector<double> y;
   std::vector<double> bound;
@@ -76,15 +77,18 @@ struct QuantizedRow {
   double absmax;
 };
 
-inline QuantizedRow quantize(const float* x, std::int64_t k, const std::vector<bool>& outlier) {
-  float absmax = 0.0F;
-  for (std::int64_t i = 0; i < k; ++i) {
+/// range: the magnitude of code 127; 0: the row's own largest.
+inline QuantizedRow quantize(const float* x, std::int64_t k, const std::vector<bool>& outlier,
+                             float range) {
+  float absmax = range;
+  for (std::int64_t i = 0; i < k && range == 0.0F; ++i) {
     if (!outlier[i]) absmax = std::max(absmax, std::fabs(x[i]));
   }
   const float factor = absmax > 0.0F ? std::min(127.0F / absmax, FLT_MAX) : 0.0F;
   QuantizedRow row{std::vector<std::int64_t>(k), absmax};
   for (std::int64_t i = 0; i < k; ++i) {
-    if (!outlier[i]) row.codes[i] = static_cast<std::int64_t>(std::nearbyint(x[i] * factor));
+    const float inside = range == 0.0F ? x[i] : std::min(std::max(x[i], -range), range);
+    if (!outlier[i]) row.codes[i] = static_cast<std::int64_t>(std::nearbyint(inside * factor));
   }
   return row;
 }
@@ -105,7 +109,7 @@ inline Int8Reference int8_reference(const precision::EncodedTensor& weight, cons
   result.outlier_columns = std::count(outlier.begin(), outlier.end(), true);
   const auto* codes = reinterpret_cast<const std::int8_t*>(weight.codes.bytes.data());
   for (std::int64_t r = 0; r < options.m; ++r) {
-    const QuantizedRow row = quantize(in.data() + r * k, k, outlier);
+    const QuantizedRow row = quantize(in.data() + r * k, k, outlier, options.activation_range);
     for (std::int64_t c = 0; c < weight.rows; ++c) {
       std::int64_t sum = 0;
       double apart = 0, magnitude = 0;

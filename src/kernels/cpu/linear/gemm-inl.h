@@ -6,6 +6,7 @@
 #define ASSAY_KERNELS_CPU_LINEAR_GEMM_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "kernels/cpu/linear/panel_ops.h"
@@ -91,18 +92,38 @@ HWY_INLINE void choose_rows(std::int64_t rows, const float* x, std::int64_t stri
   if constexpr (Rows > 1) choose_rows<Rows - 1>(rows, x, stride, panel, k, acc);
 }
 
+/// Depths of a panel, 64 KiB, that stay in the second cache while all rows pass by.
+constexpr std::int64_t kCachedDepth = 512;
+
+/// Brings a part of what comes next near, while there is something to multiply.
+HWY_INLINE void prefetch_part(const float* from, std::int64_t values, std::int64_t part,
+                              std::int64_t parts) {
+  constexpr std::int64_t kLine = 16;
+  const std::int64_t lines = values / kLine;
+  for (std::int64_t i = lines * part / parts; i < lines * (part + 1) / parts; ++i) {
+    hwy::Prefetch(from + i * kLine);
+  }
+}
+
 /// Block of f32 x and an f32 panel. Rows go into tiles of nearly equal height.
 inline void multiply_f32(const Block& block) {
-  const auto* x = static_cast<const float*>(block.x);
-  const auto* panel = static_cast<const float*>(block.panel);
-  float* acc = block.acc;
-  std::int64_t left = block.rows;
-  for (std::int64_t tiles = (left + kTileRows - 1) / kTileRows; tiles > 0; --tiles) {
-    const std::int64_t rows = (left + tiles - 1) / tiles;
-    choose_rows<kTileRows>(rows, x, block.x_stride, panel, block.k, acc);
-    x += rows * block.x_stride;
-    acc += rows * kPanel;
-    left -= rows;
+  const std::int64_t tiles = (block.rows + kTileRows - 1) / kTileRows;
+  const std::int64_t most = block.k <= 2 * kCachedDepth ? block.k : kCachedDepth;
+  for (std::int64_t i = 0; i < block.k; i += most) {
+    const std::int64_t depth = HWY_MIN(most, block.k - i);
+    const std::int64_t next = HWY_MIN(most, block.k - i - depth);
+    const auto* x = static_cast<const float*>(block.x) + i;
+    const auto* panel = static_cast<const float*>(block.panel) + i * kPanel;
+    float* acc = block.acc;
+    std::int64_t left = block.rows;
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+      const std::int64_t rows = (left + tiles - tile - 1) / (tiles - tile);
+      prefetch_part(panel + depth * kPanel, next * kPanel, tile, tiles);
+      choose_rows<kTileRows>(rows, x, block.x_stride, panel, depth, acc);
+      x += rows * block.x_stride;
+      acc += rows * kPanel;
+      left -= rows;
+    }
   }
 }
 

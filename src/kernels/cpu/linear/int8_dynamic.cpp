@@ -36,41 +36,50 @@ class Job {
         k_padded_(round_up(call.weight.k, kByteUnit)) {}
 
   void run() {
-    x_ = call_.workspace.array<float>(Workspace::kActivation, m_ * k_);
-    divide(call_.pool, m_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r) {
-        ops_.load_row(
-            {call_.x.row_bytes(r), call_.x.type, tensor::DType::f32, k_, k_, x_ + r * k_});
-      }
-    });
-    reserve();
-    if (range_ > 0.0F) {
-      outliers_ = 0;
-    } else if (call_.fixed_outliers != nullptr) {
+    // Only a search for outliers has to see all rows before the first is quantized.
+    const bool search = range_ == 0.0F && call_.fixed_outliers == nullptr && call_.threshold > 0.0F;
+    reserve(search ? m_ : call_.pool.threads());
+    if (range_ == 0.0F && call_.fixed_outliers != nullptr) {
       outliers_ = std::ssize(*call_.fixed_outliers);
       std::ranges::copy(*call_.fixed_outliers, columns_);
-    } else if (call_.threshold > 0.0F) {
+    }
+    if (search) {
+      divide(call_.pool, m_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) load(r, x_ + r * k_);
+      });
       find_outliers();
     }
-    divide(call_.pool, m_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r) quantize(r);
+    divide(call_.pool, m_, m_ * k_, [&](int thread, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        float* x = x_ + (search ? r : thread) * k_;
+        if (!search) load(r, x);
+        quantize(r, thread, x);
+      }
     });
     multiply();
     call_.outlier_columns = outliers_;
   }
 
  private:
-  void reserve() {
+  /// x_rows: of activations in f32.
+  void reserve(std::int64_t x_rows) {
+    x_ = call_.workspace.array<float>(Workspace::kActivation, x_rows * k_);
     // One slot, several arrays: outlier columns, their largest values, their activations.
     columns_ = call_.workspace.array<std::int32_t>(Workspace::kOutlier, 2 * k_ + m_ * k_);
     column_max_ = reinterpret_cast<float*>(columns_ + k_);
     outlier_x_ = column_max_ + k_;
     row_scales_ = call_.workspace.array<float>(Workspace::kScales, 2 * m_);
-    row_sums_ = reinterpret_cast<std::int32_t*>(row_scales_ + m_);
-    const std::int64_t bytes = m_ * k_padded_;
-    codes_ = call_.workspace.array<std::int8_t>(
-        Workspace::kCodes, ops_.wide_codes ? round_up(bytes, 64) + 2 * bytes : bytes);
-    wide_ = reinterpret_cast<std::int16_t*>(codes_ + round_up(bytes, 64));
+    excess_ = reinterpret_cast<std::int32_t*>(row_scales_ + m_);
+    // Codes of a row, or of a row for each thread and split ones of all.
+    const bool split = ops_.split != nullptr;
+    stride_ = split ? 2 * k_padded_ : k_padded_;
+    const std::int64_t own = split ? round_up(call_.pool.threads() * k_padded_, 64) : 0;
+    codes_ = call_.workspace.array<std::int8_t>(Workspace::kCodes, own + m_ * stride_);
+    operand_ = reinterpret_cast<std::uint8_t*>(codes_ + own);
+  }
+
+  void load(std::int64_t r, float* out) const {
+    ops_.load_row({call_.x.row_bytes(r), call_.x.type, tensor::DType::f32, k_, k_, out});
   }
 
   void find_outliers() {
@@ -84,8 +93,7 @@ class Job {
   }
 
   /// Takes the outliers of a row out, then quantizes what is left.
-  void quantize(std::int64_t r) {
-    float* x = x_ + r * k_;
+  void quantize(std::int64_t r, int thread, float* x) {
     bool finite = true;
     for (std::int64_t i = 0; i < outliers_; ++i) {
       const float value = x[columns_[i]];
@@ -101,14 +109,16 @@ class Job {
     }
     const float scale = absmax > 0.0F && finite ? std::min(127.0F / absmax, FLT_MAX) : 0.0F;
     row_scales_[r] = finite ? absmax : std::numeric_limits<float>::quiet_NaN();
-    std::int8_t* codes = codes_ + r * k_padded_;
+    std::uint8_t* operand = operand_ + r * stride_;
+    std::int8_t* codes = ops_.split != nullptr ? codes_ + thread * k_padded_
+                                               : reinterpret_cast<std::int8_t*>(operand);
+    std::int32_t sum = 0;
     if (finite) {
-      row_sums_[r] = ops_.quantize(x, k_, k_padded_, scale, codes);
+      sum = ops_.quantize(x, k_, k_padded_, scale, codes);
     } else {
       std::fill_n(codes, k_padded_, std::int8_t{0});
-      row_sums_[r] = 0;
     }
-    if (ops_.wide_codes) ops_.widen(codes, k_padded_, wide_ + r * k_padded_);
+    excess_[r] = ops_.split != nullptr ? ops_.split(codes, k_padded_, operand) : kByteOffset * sum;
   }
 
   /// What calibration did not see.
@@ -139,15 +149,13 @@ class Job {
     const float* column_scales = product.weight.scales.as<float>() + column0;
     auto* sums = reinterpret_cast<std::int32_t*>(out + rows * kPanel);
     std::fill_n(out, rows * kPanel, 0.0F);
-    const void* x = ops_.wide_codes ? static_cast<const void*>(wide_ + row0 * k_padded_)
-                                    : static_cast<const void*>(codes_ + row0 * k_padded_);
-    ops_.multiply({x, k_padded_, codes, k_padded_, rows, sums});
+    ops_.multiply({operand_ + row0 * stride_, stride_, codes, k_padded_, rows, sums});
     if (outliers_ > 0) {  // after the product, which has brought the panel into the cache
       ops_.outlier_weights(codes, column_scales, columns_, outliers_, weights);
       ops_.multiply_outliers(
           {outlier_x_ + row0 * outliers_, outliers_, weights, outliers_, rows, out});
     }
-    ops_.rescale(sums, rows, row_sums_ + row0, row_scales_ + row0, column_scales, out);
+    ops_.rescale(sums, rows, excess_ + row0, row_scales_ + row0, column_scales, out);
     const tensor::MatrixView y = product.y.columns(column0, 0);
     ops_.finish({out, rows, std::min(kPanel, product.weight.n - column0), y.row_bytes(row0),
                  y.stride, y.type, product.bias.empty() ? nullptr : product.bias.data() + column0,
@@ -166,9 +174,10 @@ class Job {
   float* column_max_ = nullptr;
   float* outlier_x_ = nullptr;
   float* row_scales_ = nullptr;
-  std::int32_t* row_sums_ = nullptr;
+  std::int32_t* excess_ = nullptr;
   std::int8_t* codes_ = nullptr;
-  std::int16_t* wide_ = nullptr;
+  std::uint8_t* operand_ = nullptr;
+  std::int64_t stride_ = 0;  ///< bytes from row to row of operand_
 };
 
 }  // namespace

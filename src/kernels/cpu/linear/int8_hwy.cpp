@@ -18,12 +18,11 @@ HWY_BEFORE_NAMESPACE();
 namespace assay::kernels::cpu {
 namespace HWY_NAMESPACE {
 
-constexpr Int8Ops kInt8Ops = {.wide_codes = true,
-                              .load_row = load_row_f32,
+constexpr Int8Ops kInt8Ops = {.load_row = load_row_f32,
                               .column_max = column_max,
                               .absmax = absmax,
                               .quantize = quantize_row,
-                              .widen = widen_codes,
+                              .split = split_codes,
                               .multiply = multiply_integers,
                               .outlier_weights = outlier_weights,
                               .multiply_outliers = multiply_f32,

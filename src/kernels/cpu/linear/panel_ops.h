@@ -20,10 +20,11 @@ struct Block {
   float* acc;
 };
 
-/// acc[r][c] = the same in int32; x are int8 codes, or int16 where `wide_codes` says so.
+/// acc[r][c] = the same in int32, but for what rows have in excess; x are int8 codes, or what
+/// `split` makes of them.
 struct IntegerBlock {
   const void* x;
-  std::int64_t x_stride;
+  std::int64_t x_stride;  ///< bytes
   const std::byte* panel;
   std::int64_t k;
   std::int64_t rows;
@@ -90,7 +91,6 @@ struct NativeOps {
 };
 
 struct Int8Ops {
-  bool wide_codes;  ///< x codes are int16, each four depths in the order 0, 2, 1, 3
   void (*load_row)(const LoadRow& row);  ///< to f32
   /// out[c] = max(out[c], |x[r][c]|) over rows, for c in [begin, end); NaN may be ignored.
   void (*column_max)(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t begin,
@@ -100,15 +100,16 @@ struct Int8Ops {
   /// codes[i] = rint(x[i] * scale), zeros up to k_padded; returns the sum of the codes.
   std::int32_t (*quantize)(const float* x, std::int64_t k, std::int64_t k_padded, float scale,
                            std::int8_t* codes);
-  void (*widen)(const std::int8_t* codes, std::int64_t k_padded, std::int16_t* out);
+  /// Codes to the form that multiply takes, two bytes for each; returns what every sum of the row
+  /// will have too much. nullptr: it takes codes, and sums have kByteOffset * their sum too much.
+  std::int32_t (*split)(const std::int8_t* codes, std::int64_t k_padded, std::uint8_t* out);
   void (*multiply)(const IntegerBlock& block);
   /// out[i][c] = dequantized weight of input `columns[i]`, in f32.
   void (*outlier_weights)(const std::byte* panel, const float* column_scales,
                           const std::int32_t* columns, std::int64_t count, float* out);
   void (*multiply_outliers)(const Block& block);
-  /// out[r][c] += (acc[r][c] - kByteOffset * row_sums[r]) * row_scales[r] * column_scales[c] /
-  /// 127^2.
-  void (*rescale)(const std::int32_t* acc, std::int64_t rows, const std::int32_t* row_sums,
+  /// out[r][c] += (acc[r][c] - excess[r]) * row_scales[r] * column_scales[c] / 127^2.
+  void (*rescale)(const std::int32_t* acc, std::int64_t rows, const std::int32_t* excess,
                   const float* row_scales, const float* column_scales, float* out);
   void (*finish)(const Finish& finish);
 };

@@ -59,7 +59,7 @@ template <std::size_t I>
 
 [[nodiscard]] inline Int8Ops int8_ops() {
   Int8Ops ops = int8_ops_avx512();
-  ops.wide_codes = false;
+  ops.split = nullptr;
   ops.multiply = multiply_int8;
   return ops;
 }
