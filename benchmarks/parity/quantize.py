@@ -13,6 +13,7 @@ of assay from the file that transformers wrote. Ends with 1 where something diff
 
 import argparse
 import json
+import logging
 import tempfile
 from pathlib import Path
 
@@ -135,7 +136,7 @@ def compare(form: str, base: Path, work: Path, options: argparse.Namespace,
     difference = ((load(ours)(ids[None]).logits[0] - reference).abs().max()
                   / reference.abs().max()).item()
     print(f"  transformers' logits from assay's file: max difference {difference:.2e}, "
-          f"{LOGITS[form]:.0e} allowed")
+          f"{LOGITS[form]:g} allowed")
 
     if options.dtype != "float32":
         return len(wrong) + (difference > LOGITS[form])
@@ -158,6 +159,7 @@ def greedy_tokens(model, ids: torch.Tensor) -> list[int]:
 
 def main() -> int:
     options = arguments()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # a line for every product in int8
     source = GgufLlama(options.smollm2)
     failures = 0
     with tempfile.TemporaryDirectory() as folder:

@@ -4,12 +4,15 @@
 """Ids of `assay tokenize` beside those of the `tokenizers` package, for every kind of tokenizer.
 
   tokenizer_parity.py --assay BIN --text wiki.test.raw [--minilm FOLDER] [--smollm2 GGUF]
-                      [--fuzz 1000000] [--kinds gpt2,t5]
+                      [--fuzz 1000000] [--kinds gpt2,t5] [--results FILE] [--write]
 
 The tokenizers are those of tests/golden/scripts/tokenizer_kinds.py, trained on the first lines of the
 text and on generated text of forty scripts; --minilm adds a real WordPiece, --smollm2 a GGUF, held
 against llama.cpp. Prints a row per kind and corpus, and the first texts that differ; ends with 1 if
-any does that has only characters of Unicode 14.0. Needs Python 3.11, whose tables are of that version."""
+any does that has only characters of Unicode 14.0. Needs Python 3.11, whose tables are of that version.
+
+--results keeps the rows in a file, to which a later run on other kinds adds; --write puts the table of
+all that it holds into docs/text.md."""
 import argparse
 import json
 import random
@@ -24,6 +27,9 @@ import tokenizer_kinds as kinds
 from tokenizers import Tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "docs" / "text.md"
+BEGIN, END = "<!-- tokenizer_parity: begin -->", "<!-- tokenizer_parity: end -->"
+CORPORA = ("wikitext", "source", "scripts", "fuzz")
 CHUNK = 50_000
 SCRIPTS = {  # first and last code points of letters, and of marks
     "latin": ("Aż",), "greek": ("Αώ",), "cyrillic": ("Аѓ",), "armenian": ("Աֆ",), "hebrew": ("את", "\u05b0\u05bc"),
@@ -175,7 +181,28 @@ def has_newer(line):
     return any(unicodedata.category(c) == "Cn" for c in line)
 
 
-def compare(name, corpus, lines, program, reference, show):
+def keep(file, name, corpus, counts):
+    """Adds to the results, at once: a run may be cut."""
+    results = json.loads(file.read_text()) if file.exists() else {}
+    results.setdefault(name, {})[corpus] = counts
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(results, indent=1))
+
+
+def write_table(results):
+    """A row per tokenizer; in the cells: texts that differ, of how many."""
+    lines = ["| tokenizer | " + " | ".join(CORPORA) + " | of these, with characters newer than Unicode 14 |",
+             "| --- |" + " ---: |" * (len(CORPORA) + 1)]
+    for name, row in sorted(results.items()):
+        cells = [f"{row[c]['different'] + row[c]['newer']:,} of {row[c]['lines']:,}" if c in row else "" for c in CORPORA]
+        newer = sum(counts["newer"] for counts in row.values())
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {newer:,} |")
+    text = TABLE.read_text()
+    head, rest = text.split(BEGIN)
+    TABLE.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1])
+
+
+def compare(name, corpus, lines, program, reference, arguments):
     newer = different = 0
     for batch in chunks(lines):
         for line, ours, theirs in zip(batch, program.ids(batch), reference.ids(batch), strict=True):
@@ -185,9 +212,11 @@ def compare(name, corpus, lines, program, reference, show):
                 newer += 1
                 continue
             different += 1
-            if different <= show:
+            if different <= arguments.show:
                 print(f"  {name} on {corpus}: {line!r}\n    assay     {ours}\n    reference {theirs}")
     print(f"| {name} | {corpus} | {len(lines)} | {different} | {newer} |", flush=True)
+    if arguments.results:
+        keep(arguments.results, name, corpus, {"lines": len(lines), "different": different, "newer": newer})
     return different
 
 
@@ -199,9 +228,13 @@ def main():
     parser.add_argument("--smollm2")
     parser.add_argument("--fuzz", type=int, default=1_000_000)
     parser.add_argument("--kinds", help="only these, by name")
-    parser.add_argument("--corpora", default="wikitext,source,scripts,fuzz")
+    parser.add_argument("--corpora", default=",".join(CORPORA))
+    parser.add_argument("--results", type=Path, help="a JSON file that is added to")
+    parser.add_argument("--write", action="store_true", help="the results' table into docs/text.md")
     parser.add_argument("--show", type=int, default=3, help="texts shown that differ, per row")
     arguments = parser.parse_args()
+    if arguments.write and not arguments.results:
+        parser.error("--write needs --results")
     text = Path(arguments.text).read_text()
     makers = {"wikitext": lambda: text.split("\n"), "source": source_lines, "scripts": script_lines,
               "fuzz": lambda: fuzz_lines(arguments.fuzz)}
@@ -212,7 +245,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, program, reference in sides(arguments, Path(folder), text):
             for corpus, lines in corpora.items():
-                total += compare(name, corpus, lines, program, reference, arguments.show)
+                total += compare(name, corpus, lines, program, reference, arguments)
+    if arguments.write:
+        write_table(json.loads(arguments.results.read_text()))
     return 1 if total else 0
 
 

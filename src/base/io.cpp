@@ -37,6 +37,12 @@ std::string escaped(std::string_view bytes) {
   return text;
 }
 
+/// How many bytes from the front are ASCII that stands for itself: all of most names.
+std::size_t plain_prefix(std::string_view text) {
+  const auto special = [](char c) { return c < 0x20 || c > 0x7e || c == '\\'; };
+  return static_cast<std::size_t>(std::ranges::find_if(text, special) - text.begin());
+}
+
 }  // namespace
 
 std::string read_text(const fs::path& file, std::size_t max_bytes) {
@@ -77,6 +83,14 @@ std::string printable(std::string_view text, std::size_t max_length) {
   std::string line;
   std::size_t fits = 0;  // where to cut so that "..." still fits
   while (!text.empty()) {
+    if (const std::size_t run = plain_prefix(text.substr(0, max_length - line.size())); run > 0) {
+      const std::size_t begin = line.size();
+      line += text.substr(0, run);
+      const std::size_t cut = std::min(line.size() + kCut.size(), max_length);
+      if (cut >= begin + kCut.size()) fits = cut - kCut.size();
+      text.remove_prefix(run);
+      continue;
+    }
     const Utf8Char next = decode_utf8(text);
     const auto length = static_cast<std::size_t>(std::max(next.length, 1));
     const std::string_view bytes = text.substr(0, length);
