@@ -90,6 +90,7 @@ TEST(Printable, EscapesWhatWouldBreakOrForgeALine) {
 TEST(Printable, CutsAtWholeCharacters) {
   EXPECT_EQ(printable("abcdefgh", 8), "abcdefgh");
   EXPECT_EQ(printable("abcdefghi", 8), "abcde...");
+  EXPECT_EQ(printable("abcdef\n\n", 8), "abcde...");  // the cut lies within the plain run
   EXPECT_EQ(printable("abcd\xe4\xb8\xad\xe4\xb8\xad", 8), "abcd...");
   EXPECT_EQ(printable("\n\n\n\n\n", 8), "\\n\\n...");
   for (std::size_t length = 0; length < 12; ++length) {
