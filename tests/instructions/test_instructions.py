@@ -19,7 +19,7 @@ import unittest
 
 PROGRAM = os.environ.get("ASSAY_DECODE_STEPS", "")
 RECORD = pathlib.Path(__file__).with_name("decode_step.json")
-RECIPES = ["fp32", "bf16", "int8", "nf4"]
+RECIPES = ["bf16", "int8", "nf4"]
 FEW, MORE = 2, 10
 SLACK = 1.05
 
