@@ -508,8 +508,8 @@ PackedWeight encode_on_device(MatrixView weight, Encoding encoding, bool, const 
   return pack(precision::info(encoding).encode(values, weight.rows, weight.cols), stream);
 }
 
-PackedWeight synthesize_on_device(const precision::SyntheticTensor& tensor, Encoding encoding,
-                                  bool, const LinearKernel&, Stream& stream) {
+PackedWeight synthesize_on_device(const precision::SyntheticTensor& tensor, Encoding encoding, bool,
+                                  const LinearKernel&, Stream& stream) {
   const EncodedTensor made = precision::generate(tensor);
   std::vector<float> values(std::size_t(made.elements()));
   for (std::int64_t r = 0; r < made.rows; ++r) {
