@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/io.h"
 #include "base/names.h"
 #include "engine/planner.h"
 #include "files/hub_cache.h"
@@ -132,8 +133,8 @@ NamedRecipe StudyReader::recipe_of(const YamlNode& node) const {
   std::vector<std::string> known = precision::precision_names();
   if (std::ranges::find(known, name) != known.end()) return parsed(name, name, node);
   for (const auto& [own, recipe] : recipes_) known.push_back(own);
-  node.fail_here(
-      fmt::format("there is no recipe or precision '{}'{}", name, base::did_you_mean(name, known)));
+  node.fail_here(fmt::format("there is no recipe or precision '{}'{}", base::printable(name),
+                             base::did_you_mean(name, known)));
 }
 
 std::vector<NamedRecipe> StudyReader::model_recipes(const YamlNode& model) const {

@@ -70,6 +70,7 @@ def studies():
         "unknown-key": (changed("store:", "stor:"), "store"),
         "unknown-key-of-a-model": (changed("baseline:", "base_line:"), "baseline"),
         "unknown-precision": (changed("[bf16, int8, C-1", "[bf16, int9, C-1"), "int9"),
+        "unknown-precision-of-two-lines": (changed("[bf16, int8, C-1", '[bf16, "int\\n9", C-1'), "int\\n9"),
         "recipe-twice": (changed("[bf16, int8,", "[bf16, int8, int8,"), "stands twice"),
         "no-recipe": (changed("[bf16, int8, C-1, E-A, N-1]", "[]"), "'recipes' is empty"),
         "no-model": (b"models: []\n", "'models' is empty"),
