@@ -7,9 +7,9 @@
 // same run: reading memory, and the instruction that the kernel multiplies with. roofline.py draws
 // them from --benchmark_format=json.
 //
-// Shapes are those of a small decoder, of an encoder's feed-forward layers, of a 1.1B decoder and of
-// an 8B one's output projection; weights of a decode
-// step rotate through copies that exceed the last cache, as the layers of a model do.
+// Shapes are those of a small decoder, of an encoder's feed-forward layers, of a 1.1B decoder and
+// of an 8B one's output projection; weights of a decode step rotate through copies that exceed the
+// last cache, as the layers of a model do.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
