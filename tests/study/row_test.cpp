@@ -30,7 +30,6 @@ TEST(Row, IsProvedWhenWhatRanIsWhatWasPlanned) {
 
 TEST(Row, OfASwappedKernelIsInvalid) {
   engine::Model model = load("fp32");
-  auto& layer = model.weights_for_test().matrices.begin()->second;
   const std::string planned = model.plan().entries.front().kernel.kernel.data();
   const kernels::cpu::LinearKernel* other = nullptr;
   for (const auto& kernel : kernels::cpu::linear_kernels()) {
