@@ -1,4 +1,4 @@
-option(ASSAY_UNITY "Compile the files of a folder several at once: a third of the time from nothing, more after a change" OFF)
+option(ASSAY_UNITY "Compile the files of a folder several at once: less time from nothing, more after a change" OFF)
 
 # Most of a file's time goes into its headers: with ASSAY_UNITY several files are compiled as one. No two
 # files of a target may use one name for two things. Not for sources that include themselves once per
