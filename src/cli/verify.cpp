@@ -44,8 +44,8 @@ struct Verdict {
     if (found.recorded()) return "verified";
     if (launches_only) return "verified, launches only";
     return "not verified: launches agree, but the instructions of kernels are not recorded (the "
-           "build had no "
-           "cuobjdump, or the driver compiled them from PTX); --launches-only does without";
+           "build had no cuobjdump, or the driver compiled them from PTX); --launches-only does "
+           "without";
   }
 };
 

@@ -29,17 +29,7 @@ TEST_F(CudaRealModels, SmolLm2WritesWhatTransformersWrites) {
   const auto path = path_from("ASSAY_SMOLLM2");
   if (path.empty()) GTEST_SKIP() << "ASSAY_SMOLLM2 names no SmolLM2 GGUF file";
   const auto model = load_there(path, "fp32", "cuda");
-  const Golden golden(golden_model("smollm2") / "golden.safetensors");
-  int checked = 0;
-  for (const Json& prompt : base::read_json(golden_model("smollm2") / "prompts.json")) {
-    const auto name = prompt.at("name").get<std::string>();
-    if (!name.starts_with("greedy")) continue;
-    const Tokens tokens = golden.tokens(name + ".tokens");
-    EXPECT_EQ(greedy(*model, golden.tokens(name + ".prompt"), std::ssize(tokens)), tokens) << name;
-    ++checked;
-  }
-  EXPECT_EQ(checked, 10);
-  EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "");
+  expect_smollm2_writes_as_transformers(*model);
 }
 
 /// Roundings add like a random walk (cuda_test.cpp): 4.5 steps of the type for two blocks,

@@ -119,6 +119,22 @@ inline Tokens greedy(engine::Model& model, const Tokens& prompt, std::int64_t co
   return engine::generate(model, prompt, count, {.stop_at_eos = stop_at_eos});
 }
 
+/// The tokens that transformers chose for ten prompts in fp32, by a model of SmolLM2; and its
+/// proof.
+inline void expect_smollm2_writes_as_transformers(engine::Model& model) {
+  const Golden golden(golden_model("smollm2") / "golden.safetensors");
+  int checked = 0;
+  for (const Json& prompt : base::read_json(golden_model("smollm2") / "prompts.json")) {
+    const auto name = prompt.at("name").get<std::string>();
+    if (!name.starts_with("greedy")) continue;
+    const Tokens tokens = golden.tokens(name + ".tokens");
+    EXPECT_EQ(greedy(model, golden.tokens(name + ".prompt"), std::ssize(tokens)), tokens) << name;
+    ++checked;
+  }
+  EXPECT_EQ(checked, 10);
+  EXPECT_EQ(precision::compare(model.plan(), model.ledger()), "");
+}
+
 /// The path in an environment variable, else `fallback`; empty if nothing is there.
 inline std::filesystem::path path_from(const char* variable,
                                        const std::filesystem::path& fallback = {}) {
