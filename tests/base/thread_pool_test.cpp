@@ -123,12 +123,12 @@ TEST(AvailableThreads, IsWithinTheMachine) {
 }
 
 /// A made-up root with its own /proc and cgroup mounts.
-class CpuQuota : public testing::Test {
+class CpuQuota : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(testing::TempDir()) /
-            fmt::format("quota_{}", testing::UnitTest::GetInstance()->random_seed()) /
-            testing::UnitTest::GetInstance()->current_test_info()->name();
+    root_ = fs::path(::testing::TempDir()) /
+            fmt::format("quota_{}", ::testing::UnitTest::GetInstance()->random_seed()) /
+            ::testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::remove_all(root_);
   }
   void TearDown() override { fs::remove_all(root_); }

@@ -129,7 +129,8 @@ TEST(Yaml, ErrorsNameSourceAndLine) {
 }
 
 TEST(Yaml, ReadsFiles) {
-  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "assay_yaml.yaml";
+  const std::filesystem::path file =
+      std::filesystem::path(::testing::TempDir()) / "assay_yaml.yaml";
   std::ofstream(file) << "a: 1\nb: [\n";
   try {
     (void)read_yaml(file);

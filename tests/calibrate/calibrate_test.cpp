@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/scratch_folder.h"
 #include "files/safetensors_writer.h"
+#include "golden_source.h"
 #include "tasks/task_models.h"
 
 namespace assay::calibrate {
@@ -15,10 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 using engine::TokenId;
 using testing::expect_error;
-
-std::shared_ptr<const engine::ModelSource> golden(const std::string& name) {
-  return engine::ModelSource::open(std::string(ASSAY_GOLDEN_DIR) + "/models/" + name);
-}
 
 Data random_data(const engine::ModelSource& source, std::vector<std::size_t> lengths) {
   base::Random random(11);

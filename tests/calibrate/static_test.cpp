@@ -8,16 +8,13 @@
 #include "calibrate/calibrate.h"
 #include "calibrate/table_file.h"
 #include "engine/support.h"
+#include "golden_source.h"
 #include "tasks/task_models.h"
 
 namespace assay::calibrate {
 namespace {
 
 using testing::expect_error;
-
-std::shared_ptr<const engine::ModelSource> golden(const std::string& name) {
-  return engine::ModelSource::open(std::filesystem::path(ASSAY_GOLDEN_DIR) / "models" / name);
-}
 
 precision::Recipe recipe(const std::string& text) {
   return precision::parse_recipe_argument(text).front();

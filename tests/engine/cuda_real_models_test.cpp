@@ -7,8 +7,6 @@
 namespace assay::testing {
 namespace {
 
-constexpr double kTolerance = 1e-4;  // as on the CPU
-
 std::unique_ptr<engine::Model> load_there(const std::filesystem::path& path,
                                           const std::string& text, const std::string& device) {
   auto source = engine::ModelSource::open(path);

@@ -12,8 +12,6 @@ namespace {
 using engine::Model;
 using engine::ModelSource;
 
-constexpr double kTolerance = 1e-4;  // as on the CPU
-
 std::unique_ptr<Model> load_on(const std::string& device, const std::string& model,
                                const std::string& text, engine::LoadOptions options = {}) {
   auto source = ModelSource::open(golden_model(model));

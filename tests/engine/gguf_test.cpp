@@ -9,7 +9,7 @@ namespace {
 
 using precision::Encoding;
 
-Tokens some_tokens() {
+Tokens forty_tokens() {
   Tokens tokens;
   for (int i = 0; i < 40; ++i) tokens.push_back(2 + i * 7 % 120);
   return tokens;
@@ -25,7 +25,7 @@ TEST_P(Gguf, GivesTheBitsOfTheSafetensorsFile) {
   const auto original = load_model(gguf.source, "fp32", 2);
   EXPECT_EQ(from_gguf->source().name(), GetParam());
   EXPECT_EQ(from_gguf->source().parameters(), original->source().parameters());
-  EXPECT_EQ(all_logits(*from_gguf, some_tokens()), all_logits(*original, some_tokens()));
+  EXPECT_EQ(all_logits(*from_gguf, forty_tokens()), all_logits(*original, forty_tokens()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Llama, Gguf,
@@ -51,7 +51,7 @@ std::filesystem::path with_biases(const ScratchFolder& folder, float scale) {
 
 TEST(GgufModels, BiasesArePermutedWithTheirRows) {
   const ScratchFolder folder;
-  const Tokens ids = some_tokens();
+  const Tokens ids = forty_tokens();
   const auto plain = all_logits(*load_model(golden_model("llama_single_kv"), "fp32"), ids);
   const ScratchFolder zero;
   EXPECT_EQ(all_logits(*load_model(with_biases(zero, 0.0F), "fp32"), ids), plain);
@@ -70,8 +70,8 @@ TEST(GgufModels, StoredRowsArePutInOrderWithoutRequantizing) {
   gguf.table = Encoding::q8_0;
   const ScratchFolder folder;
   const auto model = load_model(folder.write("m.gguf", gguf.bytes()), "stored", 1);
-  EXPECT_LE(disagreement(all_logits(*model, some_tokens()),
-                         all_logits(*load_model(gguf.source, "fp32", 1), some_tokens())),
+  EXPECT_LE(disagreement(all_logits(*model, forty_tokens()),
+                         all_logits(*load_model(gguf.source, "fp32", 1), forty_tokens())),
             0.05);
   EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "");
 }

@@ -10,7 +10,6 @@ namespace {
 
 using precision::Encoding;
 
-constexpr double kTolerance = 1e-4;
 constexpr const char* kStored =
     "{default: {precision: stored, compute: fp32}, activations: fp32, kv: fp32}";
 

@@ -9,8 +9,6 @@
 namespace assay::testing {
 namespace {
 
-constexpr double kTolerance = 1e-4;
-
 void record(const engine::Model& model, const char* check, double largest) {
   record_comparison(model, std::string(model.source().tensors().format()), check, largest);
 }

@@ -7,8 +7,7 @@
 namespace assay::testing {
 namespace {
 
-constexpr double kTolerance = 1e-4;
-constexpr const char* kStored =
+constexpr const char* kStoredExperts =
     "{default: {precision: stored, compute: fp32}, activations: fp32, kv: fp32, rules: ["
     "{match: attention, precision: fp32}, {match: head, precision: fp32}, "
     "{match: embeddings, precision: fp32}, {match: '*.router', precision: fp32}]}";
@@ -41,7 +40,7 @@ TEST_F(Mxfp4Checkpoint, IsDecodedBitForBit) {
 }
 
 TEST_F(Mxfp4Checkpoint, RunsAsStored) {
-  const auto model = load_model(folder_, kStored, 2);
+  const auto model = load_model(folder_, kStoredExperts, 2);
   EXPECT_EQ(model->plan().source, "gpt-oss mxfp4");
   int experts = 0;
   for (const precision::PlanEntry& entry : model->plan().entries) {
@@ -69,7 +68,7 @@ TEST_F(Mxfp4Checkpoint, RunsAsStored) {
 /// Decoded by the reference and multiplied as f32: the same bits.
 TEST_F(Mxfp4Checkpoint, GivesTheBitsOfItsDequantization) {
   const Tokens ids = golden_.tokens("seq2.ids");
-  EXPECT_EQ(all_logits(*load_model(folder_, kStored), ids),
+  EXPECT_EQ(all_logits(*load_model(folder_, kStoredExperts), ids),
             all_logits(*load_model(folder_, "fp32"), ids));
 }
 

@@ -6,8 +6,6 @@
 namespace assay::testing {
 namespace {
 
-constexpr double kTolerance = 1e-4;
-
 class SmolLm2 : public ::testing::Test {
  protected:
   void SetUp() override {

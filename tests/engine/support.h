@@ -17,6 +17,9 @@ namespace assay::testing {
 using engine::TokenId;
 using Tokens = std::vector<TokenId>;
 
+/// Of fp32 logits to transformers', relative to the largest of them (CPU and devices alike).
+inline constexpr double kTolerance = 1e-4;
+
 inline precision::Recipe recipe(const std::string& text) {
   return precision::parse_recipe_argument(text).front();
 }

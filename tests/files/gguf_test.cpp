@@ -89,7 +89,7 @@ TEST(Gguf, WhatCannotBeDecodedSaysSo) {
 
 /// One way to be malformed: what is changed, and the field, the mark of the position and the words
 /// that the message must have.
-struct Malformed {
+struct BadGguf {
   std::string name;
   std::function<void(FileBytes&)> change;
   std::string field;
@@ -103,7 +103,7 @@ std::function<void(FileBytes&)> patch(const std::string& mark, T value, std::siz
   return [=](FileBytes& f) { f.patch(mark, value, past); };
 }
 
-std::vector<Malformed> malformed() {
+std::vector<BadGguf> bad_gguf() {
   using u32 = std::uint32_t;
   using u64 = std::uint64_t;
   constexpr u64 kHuge = ~u64{0};
@@ -188,10 +188,10 @@ std::vector<Malformed> malformed() {
   };
 }
 
-class MalformedGguf : public ::testing::TestWithParam<Malformed> {};
+class MalformedGguf : public ::testing::TestWithParam<BadGguf> {};
 
 TEST_P(MalformedGguf, IsRefusedWithFieldAndPosition) {
-  const Malformed& p = GetParam();
+  const BadGguf& p = GetParam();
   FileBytes bytes = sample_gguf();
   p.change(bytes);
   const std::string place =
@@ -201,7 +201,7 @@ TEST_P(MalformedGguf, IsRefusedWithFieldAndPosition) {
   EXPECT_EQ(message.rfind(place, 0), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, MalformedGguf, ::testing::ValuesIn(malformed()),
+INSTANTIATE_TEST_SUITE_P(Every, MalformedGguf, ::testing::ValuesIn(bad_gguf()),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -4,17 +4,15 @@
 
 #include "base/scratch_folder.h"
 #include "files/file_bytes.h"
+#include "files/golden_file.h"
 
 namespace assay::files {
 namespace {
 
 using testing::expect_error;
 using testing::FileBytes;
+using testing::golden_file;
 using testing::raw_file;
-
-std::filesystem::path golden(const std::string& name) {
-  return std::filesystem::path(ASSAY_GOLDEN_DIR) / "files" / name;
-}
 
 std::string npy(const std::string& header, std::size_t data, char major = 1) {
   FileBytes f;
@@ -31,10 +29,10 @@ TensorFile parse(const std::string& content) { return read_npy(raw_file(content,
 
 // Every array as the safetensors package wrote the same one.
 TEST(Npy, ReadsWhatNumpyWrites) {
-  const TensorFile expected = open_tensor_file(golden("npy.safetensors"));
+  const TensorFile expected = open_tensor_file(golden_file("npy.safetensors"));
   ASSERT_EQ(expected.tensors().size(), 15U);
   for (const StoredTensor& wanted : expected.tensors()) {
-    const TensorFile file = open_tensor_file(golden(wanted.name + ".npy"));
+    const TensorFile file = open_tensor_file(golden_file(wanted.name + ".npy"));
     EXPECT_EQ(file.format(), "npy");
     ASSERT_EQ(file.tensors().size(), 1U) << wanted.name;
     const StoredTensor& tensor = file.tensors()[0];
@@ -45,7 +43,7 @@ TEST(Npy, ReadsWhatNumpyWrites) {
   }
 }
 
-struct Malformed {
+struct BadNpy {
   std::string name;
   std::string header;
   std::size_t data;
@@ -53,7 +51,7 @@ struct Malformed {
   std::string what;
 };
 
-std::vector<Malformed> malformed() {
+std::vector<BadNpy> bad_npy() {
   const auto one = [](const std::string& shape) {
     return "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
   };
@@ -92,17 +90,17 @@ std::vector<Malformed> malformed() {
   };
 }
 
-class MalformedNpy : public ::testing::TestWithParam<Malformed> {};
+class MalformedNpy : public ::testing::TestWithParam<BadNpy> {};
 
 TEST_P(MalformedNpy, IsRefusedWithFieldAndPosition) {
-  const Malformed& p = GetParam();
+  const BadNpy& p = GetParam();
   for (const char major : {1, 2, 3}) {
     expect_error(ErrorCode::bad_data, {"a.npy: field '" + p.field + "' at byte ", p.what},
                  [&] { (void)parse(npy(p.header, p.data, major)); });
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, MalformedNpy, ::testing::ValuesIn(malformed()),
+INSTANTIATE_TEST_SUITE_P(Every, MalformedNpy, ::testing::ValuesIn(bad_npy()),
                          [](const auto& info) { return info.param.name; });
 
 TEST(Npy, VersionAndLengthAreChecked) {

@@ -21,12 +21,12 @@ const char* const kGood = R"({"__metadata__":{"format":"pt","n":""},)"
                           R"("tiny":{"dtype":"F4","shape":[2,2],"data_offsets":[24,26]}}   )";
 constexpr std::size_t kGoodData = 26;
 
-TensorFile parse(const std::string& content) {
+TensorFile parse_safetensors(const std::string& content) {
   return read_safetensors(raw_file(content, "m.safetensors"));
 }
 
 TEST(Safetensors, ReadsTensorsAndMetadata) {
-  const TensorFile file = parse(safetensors(kGood, kGoodData));
+  const TensorFile file = parse_safetensors(safetensors(kGood, kGoodData));
   EXPECT_EQ(file.format(), "safetensors");
   EXPECT_EQ(file.metadata(), Json({{"__metadata__", {{"format", "pt"}, {"n", ""}}}}));
   ASSERT_EQ(file.tensors().size(), 6U);
@@ -48,8 +48,8 @@ TEST(Safetensors, ReadsTensorsAndMetadata) {
 }
 
 TEST(Safetensors, AnEmptyFileOfTensorsIsValid) {
-  EXPECT_TRUE(parse(safetensors("{}", 0)).tensors().empty());
-  EXPECT_EQ(parse(safetensors("{}", 0)).metadata(), Json::object());
+  EXPECT_TRUE(parse_safetensors(safetensors("{}", 0)).tensors().empty());
+  EXPECT_EQ(parse_safetensors(safetensors("{}", 0)).metadata(), Json::object());
 }
 
 // Nothing in the format aligns the data; what is borrowed elsewhere is copied here.
@@ -57,7 +57,7 @@ TEST(Safetensors, MisalignedDataIsCopied) {
   for (std::size_t blanks = 0; blanks < 8; ++blanks) {
     const std::string header =
         R"({"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})" + std::string(blanks, ' ');
-    const TensorFile file = parse(safetensors(header, 8));
+    const TensorFile file = parse_safetensors(safetensors(header, 8));
     const auto w = file.encoded(file.tensors()[0]);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(w.codes.bytes.data()) % alignof(float), 0U);
     ASSERT_EQ(w.codes.bytes.size(), 8U);
@@ -65,7 +65,7 @@ TEST(Safetensors, MisalignedDataIsCopied) {
   }
 }
 
-struct Malformed {
+struct BadSafetensors {
   std::string name;
   std::string header;
   std::size_t data;
@@ -76,7 +76,7 @@ struct Malformed {
 
 std::string one(const std::string& body) { return R"({"w":{)" + body + "}}"; }
 
-std::vector<Malformed> malformed() {
+std::vector<BadSafetensors> bad_safetensors() {
   const std::string w = "\"w\"";
   return {
       {"unknown_dtype", one(R"("dtype":"F31","shape":[1],"data_offsets":[0,4])"), 4, w, "w",
@@ -174,27 +174,27 @@ std::vector<Malformed> malformed() {
   };
 }
 
-class MalformedSafetensors : public ::testing::TestWithParam<Malformed> {};
+class MalformedSafetensors : public ::testing::TestWithParam<BadSafetensors> {};
 
 TEST_P(MalformedSafetensors, IsRefusedWithFieldAndPosition) {
-  const Malformed& p = GetParam();
+  const BadSafetensors& p = GetParam();
   const std::string content = safetensors(p.header, p.data);
   const std::string message = expect_error(
       ErrorCode::bad_data, {fmt::format("m.safetensors: field '{}' at byte ", p.field), p.what},
-      [&] { (void)parse(content); });
+      [&] { (void)parse_safetensors(content); });
   if (p.key.empty()) return;
   EXPECT_NE(message.find(fmt::format(" at byte {}: ", 8 + p.header.rfind(p.key))),
             std::string::npos)
       << message;
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, MalformedSafetensors, ::testing::ValuesIn(malformed()),
+INSTANTIATE_TEST_SUITE_P(Every, MalformedSafetensors, ::testing::ValuesIn(bad_safetensors()),
                          [](const auto& info) { return info.param.name; });
 
 TEST(Safetensors, HeaderLengthIsChecked) {
   const auto rejects = [](const std::string& content, const std::string& what) {
     expect_error(ErrorCode::bad_data, {"m.safetensors: field 'header length' at byte 0: ", what},
-                 [&] { (void)parse(content); });
+                 [&] { (void)parse_safetensors(content); });
   };
   rejects("", "takes 8 bytes, but the file has 0");
   rejects(std::string(7, '\0'), "takes 8 bytes, but the file has 7");
@@ -203,18 +203,18 @@ TEST(Safetensors, HeaderLengthIsChecked) {
   rejects(std::string("\x01\xe1\xf5\x05\x00\x00\x00\x00{", 9), "more than the 100000000 allowed");
   rejects(safetensors("{}", 0).substr(0, 9), "2 bytes, but the file has only 1 after it");
   expect_error(ErrorCode::bad_data, {"field 'header' at byte 8: must begin"},
-               [] { (void)parse(safetensors("", 0)); });
+               [] { (void)parse_safetensors(safetensors("", 0)); });
 }
 
 TEST(Safetensors, TheDataEndWithTheFile) {
   const std::string good = safetensors(kGood, kGoodData);
   expect_error(ErrorCode::bad_data,
                {fmt::format("field 'tiny' at byte {}: the data ends here", good.size())},
-               [&] { (void)parse(good + "x"); });
+               [&] { (void)parse_safetensors(good + "x"); });
   expect_error(ErrorCode::bad_data, {"field 'tiny'", "end at 26, but the file holds 25 bytes"},
-               [&] { (void)parse(good.substr(0, good.size() - 1)); });
+               [&] { (void)parse_safetensors(good.substr(0, good.size() - 1)); });
   expect_error(ErrorCode::bad_data, {"field 'header' at byte 10: the data ends here"},
-               [] { (void)parse(safetensors("{}", 1)); });
+               [] { (void)parse_safetensors(safetensors("{}", 1)); });
 }
 
 // Any file that is cut anywhere is refused.
@@ -222,7 +222,7 @@ TEST(Safetensors, EveryTruncationIsRefused) {
   const std::string good = safetensors(kGood, kGoodData);
   for (std::size_t size = 0; size < good.size(); ++size) {
     expect_error(ErrorCode::bad_data, {"m.safetensors: field '"},
-                 [&] { (void)parse(good.substr(0, size)); });
+                 [&] { (void)parse_safetensors(good.substr(0, size)); });
   }
 }
 

@@ -63,7 +63,7 @@ TEST(ShardIndex, JoinsTheFilesItNames) {
   EXPECT_EQ(norm.codes.bytes[7], std::byte{7});
 }
 
-struct Malformed {
+struct BadIndex {
   std::string name;
   std::string index;
   std::string key;  ///< stands in the index where the error is; empty: byte 0
@@ -71,7 +71,7 @@ struct Malformed {
   std::string what;
 };
 
-std::vector<Malformed> malformed() {
+std::vector<BadIndex> bad_indices() {
   const auto entry = [](const std::string& file) {
     return map_of(fmt::format(R"("embed": "{}")", file));
   };
@@ -111,10 +111,10 @@ std::vector<Malformed> malformed() {
   };
 }
 
-class MalformedIndex : public ::testing::TestWithParam<Malformed> {};
+class MalformedIndex : public ::testing::TestWithParam<BadIndex> {};
 
 TEST_P(MalformedIndex, IsRefusedWithFieldAndPosition) {
-  const Malformed& p = GetParam();
+  const BadIndex& p = GetParam();
   const ScratchFolder folder;
   write_shards(folder);
   const auto path = folder.write(kIndex, p.index);
@@ -126,7 +126,7 @@ TEST_P(MalformedIndex, IsRefusedWithFieldAndPosition) {
       << message;
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, MalformedIndex, ::testing::ValuesIn(malformed()),
+INSTANTIATE_TEST_SUITE_P(Every, MalformedIndex, ::testing::ValuesIn(bad_indices()),
                          [](const auto& info) { return info.param.name; });
 
 TEST(ShardIndex, FaultsOfAPartNameThePart) {

@@ -12,13 +12,13 @@ namespace {
 using testing::expect_error;
 using testing::ScratchFolder;
 
-std::vector<LabelledText> parse(const std::string& content) {
+std::vector<LabelledText> parse_table(const std::string& content) {
   const ScratchFolder folder;
   return read_labelled_tsv(folder.write("t.tsv", content));
 }
 
 TEST(LabelledTsv, ReadsTheGlueForm) {
-  const auto rows = parse("sentence\tlabel\ngood \t1\n\"quoted\" , it 's\t0\n");
+  const auto rows = parse_table("sentence\tlabel\ngood \t1\n\"quoted\" , it 's\t0\n");
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_EQ(rows[0].text, "good ");  // blanks belong to the text
   EXPECT_EQ(rows[0].label, 1);
@@ -27,7 +27,7 @@ TEST(LabelledTsv, ReadsTheGlueForm) {
 }
 
 TEST(LabelledTsv, FindsItsColumnsByName) {
-  const auto rows = parse("\xef\xbb\xbfidx\tlabel\ttext\r\n7\t12\th\xc3\xa9\r\n8\t0\t");
+  const auto rows = parse_table("\xef\xbb\xbfidx\tlabel\ttext\r\n7\t12\th\xc3\xa9\r\n8\t0\t");
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_EQ(rows[0].text, "h\xc3\xa9");
   EXPECT_EQ(rows[0].label, 12);
@@ -37,7 +37,7 @@ TEST(LabelledTsv, FindsItsColumnsByName) {
 TEST(LabelledTsv, ErrorsNameTheLine) {
   const auto rejects = [](const std::string& content, int line, const std::string& what) {
     expect_error(ErrorCode::bad_data, {fmt::format("t.tsv: line {}: ", line), what},
-                 [&] { (void)parse(content); });
+                 [&] { (void)parse_table(content); });
   };
   rejects("", 1, "the header must name a column");
   rejects("a,label\nx,1\n", 1, "it is 'a,label'");

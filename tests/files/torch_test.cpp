@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/scratch_folder.h"
+#include "files/golden_file.h"
 #include "files/npy.h"
 #include "files/torch_zip.h"
 #include "files/zip_bytes.h"
@@ -15,12 +16,9 @@ namespace {
 
 using testing::expect_error;
 using testing::FileBytes;
+using testing::golden_file;
 using testing::raw_file;
 using testing::zip_of;
-
-std::filesystem::path golden(const std::string& name) {
-  return std::filesystem::path(ASSAY_GOLDEN_DIR) / "files" / name;
-}
 
 void expect_same(const TensorFile& file, const TensorFile& expected) {
   EXPECT_EQ(file.format(), "torch");
@@ -35,12 +33,12 @@ void expect_same(const TensorFile& file, const TensorFile& expected) {
 }
 
 TEST(Torch, ReadsWhatTorchWrites) {
-  expect_same(open_tensor_file(golden("state_dict.pt")),
-              open_tensor_file(golden("state_dict.safetensors")));
-  expect_same(open_tensor_file(golden("sharded_bin/pytorch_model.bin.index.json")),
-              open_tensor_file(golden("state_dict.safetensors")));
-  const TensorFile views = open_tensor_file(golden("views.pt"));
-  expect_same(views, open_tensor_file(golden("views.safetensors")));
+  expect_same(open_tensor_file(golden_file("state_dict.pt")),
+              open_tensor_file(golden_file("state_dict.safetensors")));
+  expect_same(open_tensor_file(golden_file("sharded_bin/pytorch_model.bin.index.json")),
+              open_tensor_file(golden_file("state_dict.safetensors")));
+  const TensorFile views = open_tensor_file(golden_file("views.pt"));
+  expect_same(views, open_tensor_file(golden_file("views.safetensors")));
   EXPECT_EQ(views.metadata(), Json({{"epoch", 3},
                                     {"step", std::int64_t{1} << 40},
                                     {"rate", 0.5},
@@ -51,7 +49,7 @@ TEST(Torch, ReadsWhatTorchWrites) {
 TEST(Torch, WhatIsNotReadIsNamed) {
   const auto rejects = [](const char* name, const std::string& what) {
     expect_error(ErrorCode::bad_data, {std::string(name) + ": field '", what},
-                 [&] { (void)open_tensor_file(golden(name)); });
+                 [&] { (void)open_tensor_file(golden_file(name)); });
   };
   rejects("legacy.pt", "before version 1.6");
   rejects("module.pt", "the global torch.nn.modules.linear.Linear is not allowed");
@@ -80,13 +78,13 @@ FileBytes archive(const std::string& pickle) {
   return zip_of({{"m/data.pkl", pickle}, {"m/byteorder", "little"}, {"m/data/0", "12345678"}});
 }
 
-struct Malformed {
+struct BadTorch {
   std::string name;
   std::string pickle;  ///< between PROTO and STOP
   std::string what;
 };
 
-std::vector<Malformed> malformed() {
+std::vector<BadTorch> bad_torch() {
   const auto tensor = [](const std::string& offset, const std::string& size,
                          const std::string& stride, const std::string& elements = "K\2") {
     return "ctorch._utils\n_rebuild_tensor_v2\n((X" + std::string("\7\0\0\0", 4) +
@@ -125,16 +123,16 @@ std::vector<Malformed> malformed() {
   };
 }
 
-class MalformedTorch : public ::testing::TestWithParam<Malformed> {};
+class MalformedTorch : public ::testing::TestWithParam<BadTorch> {};
 
 TEST_P(MalformedTorch, IsRefusedWithFieldAndPosition) {
-  const Malformed& p = GetParam();
+  const BadTorch& p = GetParam();
   const FileBytes file = archive("\x80\2" + p.pickle + ".");
   expect_error(ErrorCode::bad_data, {"m.pt: field '", "' at byte ", p.what},
                [&] { (void)read_torch(raw_file(file.data(), "m.pt")); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, MalformedTorch, ::testing::ValuesIn(malformed()),
+INSTANTIATE_TEST_SUITE_P(Every, MalformedTorch, ::testing::ValuesIn(bad_torch()),
                          [](const auto& info) { return info.param.name; });
 
 TEST(TorchZip, DirectoriesAreChecked) {
@@ -164,7 +162,7 @@ TEST(TorchZip, DirectoriesAreChecked) {
 
 // Every flipped bit is an error or a file whose bytes can be read.
 TEST(TorchZip, FlippedBitsAreRefusedOrHarmless) {
-  const auto path = golden("views.pt");
+  const auto path = golden_file("views.pt");
   std::string good(std::filesystem::file_size(path), '\0');
   const TensorFile whole = open_tensor_file(path);
   std::ifstream(path, std::ios::binary).read(good.data(), std::streamsize(good.size()));

@@ -2,6 +2,7 @@
 
 #include "base/yaml.h"
 #include "precision/model.h"
+#include "precision/notices.h"
 #include "precision/recipe.h"
 
 namespace assay::precision {
@@ -31,13 +32,6 @@ std::string precision_of(const Assignment& a, const std::vector<LayerInfo>& mode
     if (model[i].name == name) return a.layers[i].name;
   }
   return "no such layer";
-}
-
-bool mentions(const std::vector<std::string>& notices, const std::string& part) {
-  for (const std::string& notice : notices) {
-    if (notice.find(part) != std::string::npos) return true;
-  }
-  return false;
 }
 
 int count_of(const Assignment& a, const std::string& precision) {

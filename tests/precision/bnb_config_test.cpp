@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "precision/model.h"
+#include "precision/notices.h"
 #include "precision/recipe.h"
 
 namespace assay::precision {
@@ -18,13 +19,6 @@ std::string error_of(const char* json, ErrorCode code = ErrorCode::usage) {
     return error.what();
   }
   return "no error";
-}
-
-bool mentions(const std::vector<std::string>& notices, const std::string& part) {
-  for (const std::string& notice : notices) {
-    if (notice.find(part) != std::string::npos) return true;
-  }
-  return false;
 }
 
 /// What BitsAndBytesConfig(...).to_dict() of transformers 5 writes, with `changes` on top.

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/hash.h"
+#include "precision/decoded.h"
 #include "precision/encoding.h"
 
 namespace assay::precision {
@@ -37,16 +38,6 @@ Weight any_weight() {
   std::vector<float> values(static_cast<std::size_t>(rows * cols));
   for (float& v : values) v = static_cast<float>(random.normal() * scale);
   return {encoding, rows, cols, std::move(values)};
-}
-
-std::vector<float> decode(const EncodedTensor& tensor) {
-  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
-  const auto cols = static_cast<std::size_t>(tensor.cols);
-  for (std::int64_t r = 0; r < tensor.rows; ++r) {
-    const auto row = std::span(values).subspan(static_cast<std::size_t>(r) * cols, cols);
-    info(tensor.encoding).decode_row(tensor, r, row);
-  }
-  return values;
 }
 
 RC_GTEST_PROP(EncodingProperty, WhatIsDecodedStaysWithinTheWeightsOwnRange, ()) {

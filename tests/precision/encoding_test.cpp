@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "precision/constants.h"
+#include "precision/decoded.h"
 #include "precision/encodings/block_forms.h"
 #include "precision/golden.h"
 #include "precision/mxfp4.h"
@@ -27,17 +28,6 @@ std::vector<std::uint32_t> bits(std::span<const float> values) {
 std::vector<std::uint8_t> code_bytes(const EncodedTensor& tensor) {
   const auto* first = reinterpret_cast<const std::uint8_t*>(tensor.codes.bytes.data());
   return {first, first + tensor.codes.bytes.size()};
-}
-
-std::vector<float> decode(const EncodedTensor& tensor) {
-  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
-  for (std::int64_t r = 0; r < tensor.rows; ++r) {
-    const auto at = static_cast<std::size_t>(r * tensor.cols);
-    info(tensor.encoding)
-        .decode_row(tensor, r,
-                    std::span(values).subspan(at, static_cast<std::size_t>(tensor.cols)));
-  }
-  return values;
 }
 
 struct Case {

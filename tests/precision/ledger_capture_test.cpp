@@ -6,7 +6,7 @@
 namespace assay::precision {
 namespace {
 
-KernelIdentity kernel(std::string_view name, Activation activation = Activation::native) {
+KernelIdentity on_device(std::string_view name, Activation activation = Activation::native) {
   return {.kernel = name, .activation = activation, .device = tensor::DeviceKind::cuda};
 }
 
@@ -14,10 +14,10 @@ TEST(LedgerCapture, LaunchesCountNotTheCapture) {
   Ledger ledger;
   const int up = ledger.add_layer("up");
   const int down = ledger.add_layer("down");
-  ledger.record(up, kernel("a"), 7);
+  ledger.record(up, on_device("a"), 7);
   ledger.begin_capture();
-  ledger.record(up, kernel("a"), 1);
-  ledger.record(down, kernel("b"), 1);
+  ledger.record(up, on_device("a"), 1);
+  ledger.record(down, on_device("b"), 1);
   const auto calls = ledger.end_capture();
   ASSERT_EQ(ledger.entries().size(), 1U);
   EXPECT_EQ(ledger.entries()[0].calls, 1);
@@ -38,10 +38,10 @@ TEST(LedgerCapture, ACancelledCaptureLeavesNothing) {
   const int up = ledger.add_layer("up");
   ledger.begin_capture();
   EXPECT_THROW(ledger.begin_capture(), Error);
-  ledger.record(up, kernel("a"), 1);
+  ledger.record(up, on_device("a"), 1);
   ledger.cancel_capture();
   EXPECT_TRUE(ledger.entries().empty());
-  ledger.record(up, kernel("a"), 1);
+  ledger.record(up, on_device("a"), 1);
   EXPECT_EQ(ledger.entries().size(), 1U);
 }
 
@@ -50,8 +50,8 @@ TEST(LedgerCapture, OutlierColumnsGoToTheKernelThatLooksForThem) {
   const int up = ledger.add_layer("up");
   const int down = ledger.add_layer("down");
   EXPECT_THROW(ledger.add_outlier_columns(up, 1), Error);
-  ledger.record(up, kernel("int8", Activation::int8_dynamic), 1);
-  ledger.record(down, kernel("bf16"), 1);
+  ledger.record(up, on_device("int8", Activation::int8_dynamic), 1);
+  ledger.record(down, on_device("bf16"), 1);
   ledger.add_outlier_columns(up, 3);
   ledger.add_outlier_columns(up, 4);
   EXPECT_EQ(ledger.entries()[0].outlier_columns, 7);

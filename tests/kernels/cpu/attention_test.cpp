@@ -85,12 +85,12 @@ StridedMatrix run(const Problem& p, const Inputs& in, int threads) {
 }
 
 /// One query of one head in double, and the error that f32 may make.
-struct Reference {
+struct OneQuery {
   std::vector<double> out;
   double allowed;
 };
 
-Reference reference(const Problem& p, const Inputs& in, std::int64_t query, std::int64_t head) {
+OneQuery reference(const Problem& p, const Inputs& in, std::int64_t query, std::int64_t head) {
   const auto width = static_cast<std::size_t>(p.head_dim);
   const std::size_t q_begin = static_cast<std::size_t>(head) * width;
   const std::size_t k_begin = static_cast<std::size_t>(head / (p.heads / p.kv_heads)) * width;
@@ -151,7 +151,7 @@ void expect_matches(const Problem& p) {
        query += std::max<std::int64_t>(1, p.queries / 7)) {
     const auto row = out.row(query);
     for (std::int64_t head = 0; head < p.heads; ++head) {
-      const Reference wanted = reference(p, in, query, head);
+      const OneQuery wanted = reference(p, in, query, head);
       for (std::size_t i = 0; i < wanted.out.size(); ++i) {
         const std::size_t column = static_cast<std::size_t>(head * p.head_dim) + i;
         expect_rounded(row[column], wanted.out[i], p.type, wanted.allowed);

@@ -14,10 +14,6 @@ namespace {
 
 using tensor::DType;
 
-constexpr double kEps = 0x1p-24;
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
 // Every remainder of the widest vector, and both sides of the 1024-value chunk.
 std::vector<std::int64_t> widths() {
   std::vector<std::int64_t> all(33);

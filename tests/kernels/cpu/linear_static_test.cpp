@@ -14,7 +14,8 @@ using precision::Encoding;
 using testing::CallOptions;
 using testing::Values;
 
-void check(const precision::EncodedTensor& weight, const Values& x, const CallOptions& options) {
+void check_static(const precision::EncodedTensor& weight, const Values& x,
+                  const CallOptions& options) {
   testing::check_int8(Activation::int8_static, weight, x, options);
 }
 
@@ -39,7 +40,8 @@ TEST(LinearStatic, ExtremesOfCodes) {
   for (std::size_t i = 0; i < w.size(); ++i) w[i] = i % 2 == 0 ? 1.0F : -1.0F;
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = i % 3 == 0 ? 1e30F : -1e30F;
   x[5] = 1e-42F;  // a denormal is code 0
-  check(testing::encode(Encoding::int8, w, 40, kDepth), x, {.m = 3, .activation_range = 0.75F});
+  check_static(testing::encode(Encoding::int8, w, 40, kDepth), x,
+               {.m = 3, .activation_range = 0.75F});
 }
 
 TEST(LinearStatic, BitsDoNotDependOnBatchOrThreads) {

@@ -27,8 +27,9 @@ void expect_near(const Values& y, const Reference& expected, const std::string& 
   }
 }
 
-void check(const LinearKernel& kernel, const precision::EncodedTensor& weight,
-           const PackedWeight& packed, const testing::CallOptions& options, const Values& x) {
+void check_native(const LinearKernel& kernel, const precision::EncodedTensor& weight,
+                  const PackedWeight& packed, const testing::CallOptions& options,
+                  const Values& x) {
   const testing::CallResult result = testing::call(kernel, packed, x, options);
   EXPECT_EQ(result.identity, kernel.identity);
   const DType compute = kernel.identity.compute;
@@ -57,7 +58,7 @@ TEST(Linear, EveryKernelOverRemainders) {
         const auto weight = testing::random_weight(encoding, shape.n, k, ++seed, nested);
         const PackedWeight packed = testing::pack(*kernel, weight);
         for (const std::int64_t m : {1, 2, 3, 5, 8, 17}) {
-          check(*kernel, weight, packed, {.m = m}, testing::random_values(m * k, ++seed));
+          check_native(*kernel, weight, packed, {.m = m}, testing::random_values(m * k, ++seed));
           if (HasFatalFailure()) return;
         }
       }
@@ -73,7 +74,7 @@ TEST(Linear, DeepAndWide) {
     const auto weight = testing::random_weight(encoding, 70, k, 3);
     const PackedWeight packed = testing::pack(*kernel, weight);
     for (const std::int64_t m : {1, 4, 61}) {
-      check(*kernel, weight, packed, {.m = m}, testing::random_values(m * k, 4));
+      check_native(*kernel, weight, packed, {.m = m}, testing::random_values(m * k, 4));
       if (HasFatalFailure()) return;
     }
   }
@@ -90,7 +91,7 @@ TEST(Linear, EveryTypeOfInputAndOutputWithBias) {
     for (const DType x_type : kTypes) {
       for (const DType y_type : kTypes) {
         for (const std::int64_t m : {1, 6}) {
-          check(
+          check_native(
               *kernel, weight, packed,
               {.m = m, .x_type = x_type, .y_type = y_type, .bias = testing::random_values(43, 12)},
               testing::random_values(m * k, 13));
@@ -201,7 +202,7 @@ TEST(Linear, ZerosExtremesAndDenormals) {
     Values x = testing::random_values(3 * 64, 52);
     for (std::int64_t i = 0; i < 64; ++i) x[64 + i] = i % 2 == 0 ? 127.0F : -127.0F;
     for (std::int64_t i = 0; i < 64; ++i) x[128 + i] = 1e-39F;
-    check(*kernel, weight, packed, {.m = 3}, x);
+    check_native(*kernel, weight, packed, {.m = 3}, x);
     if (HasFatalFailure()) return;
   }
 }

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,10 @@
 #include "tensor/tensor.h"
 
 namespace assay::kernels::cpu {
+
+inline constexpr double kEps = 0x1p-24;  ///< half the spacing of f32 at 1
+inline constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 /// Runs a body once for every instruction set that is here, and puts the active one back.
 template <typename F>

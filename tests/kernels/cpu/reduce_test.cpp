@@ -11,9 +11,6 @@ namespace {
 
 using tensor::DType;
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
 TEST(LogSumExp, MatchesLongDouble) {
   for_each_isa([] {
     for (const std::int64_t n : {1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 33, 1000, 49152}) {

@@ -10,8 +10,6 @@ namespace {
 
 using tensor::DType;
 
-constexpr double kEps = 0x1p-24;
-
 TEST(Rope, AMagnitudeMultipliesWhatIsRotated) {
   base::ThreadPool pool(1);
   const std::vector<std::int32_t> positions = {0, 900};

@@ -24,6 +24,10 @@ using precision::EncodedTensor;
 using precision::Encoding;
 using tensor::DType;
 
+inline bool is_four_bit(Encoding encoding) {
+  return encoding == Encoding::nf4 || encoding == Encoding::fp4;
+}
+
 /// Skips where there is no device, with the reason.
 class OnDevice : public ::testing::Test {
  protected:

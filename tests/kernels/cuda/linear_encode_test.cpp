@@ -18,6 +18,7 @@ using cpu::testing::random_values;
 using testing::Activation;
 using testing::DType;
 using testing::Encoding;
+using testing::is_four_bit;
 using testing::random_weight;
 using testing::Values;
 
@@ -41,10 +42,6 @@ std::vector<Encoding> encodings() {
     }
   }
   return all;
-}
-
-bool is_four_bit(Encoding encoding) {
-  return encoding == Encoding::nf4 || encoding == Encoding::fp4;
 }
 
 Values looked_up(const LinearKernel& kernel, const PackedWeight& packed,

@@ -17,6 +17,7 @@ using testing::CallOptions;
 using testing::DeviceOptions;
 using testing::DType;
 using testing::Encoding;
+using testing::is_four_bit;
 using testing::random_weight;
 using testing::Values;
 
@@ -66,10 +67,6 @@ std::vector<const LinearKernel*> float_kernels() {
   std::erase_if(kernels,
                 [](const LinearKernel* kernel) { return kernel->identity.compute == DType::i8; });
   return kernels;
-}
-
-bool is_four_bit(Encoding encoding) {
-  return encoding == Encoding::nf4 || encoding == Encoding::fp4;
 }
 
 struct Shape {
