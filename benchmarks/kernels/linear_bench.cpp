@@ -17,7 +17,9 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kernels/cpu/linear.h"
@@ -195,9 +197,10 @@ void add(const LinearKernel& kernel, Problem p, Options options) {
 }
 
 void add_all() {
-  const Problem problems[] = {{1536, 576, 1},   {1536, 576, 4},   {1536, 576, 64},
-                              {1536, 576, 512}, {768, 3072, 128}, {3072, 768, 512},
-                              {5632, 2048, 1},  {5632, 2048, 64}, {4096, 4096, 1}};
+  const Problem problems[] = {
+      {1536, 576, 1},   {1536, 576, 4},  {1536, 576, 64},  {1536, 576, 512},  {768, 3072, 128},
+      {3072, 768, 512}, {5632, 2048, 1}, {5632, 2048, 64}, {5632, 2048, 512}, {4096, 4096, 1}};
+  const int all = static_cast<int>(std::thread::hardware_concurrency());
   for (const LinearKernel& kernel : kernels::cpu::linear_kernels()) {
     const auto isas = kernels::cpu::available_isas();
     const bool there = std::any_of(isas.begin(), isas.end(), [&](kernels::cpu::Isa isa) {
@@ -205,7 +208,7 @@ void add_all() {
     });
     // Weights that have no encoder cannot be made here.
     if (!there || precision::info(kernel.identity.encoding).encode == nullptr) continue;
-    for (const int threads : {1, 2}) {
+    for (const int threads : std::set{1, 2, std::max(all, 1)}) {
       for (const Problem& p : problems) {
         add(kernel, p, {.threads = threads});
         if (kernel.identity.encoding == Encoding::nf4) {

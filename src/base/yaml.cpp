@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/io.h"
+#include "base/utf8.h"
 
 namespace assay::base {
 namespace {
@@ -148,6 +149,7 @@ class Builder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     const Place at = place(mark);
+    if (!is_utf8(value)) fail_at(at, "'{}' is not UTF-8", printable(value));
     if (awaits_key()) {
       take_key(value, at);
       return;

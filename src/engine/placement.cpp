@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/io.h"
+
 namespace assay::engine {
 namespace {
 
@@ -28,7 +30,8 @@ DeviceChoice choose_device(const std::string& text, const std::vector<DeviceInfo
     return {true, {tensor::DeviceKind::cuda, there.front().index}};
   }
   if (!names_cuda(text)) {
-    fail(ErrorCode::usage, "unknown device \"{}\": use cpu, cuda, cuda:N or auto", text);
+    fail(ErrorCode::usage, "unknown device \"{}\": use cpu, cuda, cuda:N or auto",
+         base::printable(text));
   }
   if (there.empty()) fail(ErrorCode::device_missing, "{}: {}", text, missing);
   int index = there.front().index;

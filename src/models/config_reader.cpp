@@ -17,7 +17,7 @@ const Json* ConfigReader::find(std::string_view key) const {
 }
 
 void ConfigReader::refuse(std::string_view key, std::string_view problem) const {
-  fail(ErrorCode::bad_data, "{}: '{}' {}", source_, key, problem);
+  fail(ErrorCode::bad_data, "{}: '{}' {}", source_, base::printable(key), problem);
 }
 
 std::string ConfigReader::shown(const Json& value) {

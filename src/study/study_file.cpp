@@ -93,7 +93,8 @@ class StudyReader {
 std::optional<precision::Recipe> parse_available(const std::string& name, const Json& spec,
                                                  const std::string& place) {
   try {
-    return precision::parse_recipe(name, spec, fmt::format("{}: recipe '{}'", place, name));
+    return precision::parse_recipe(name, spec,
+                                   fmt::format("{}: recipe '{}'", place, base::printable(name)));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;
     return std::nullopt;
@@ -143,7 +144,8 @@ std::vector<NamedRecipe> StudyReader::model_recipes(const YamlNode& model) const
   for (const YamlNode& node : model.need("a model", "recipes").elements()) {
     recipes.push_back(recipe_of(node));
     if (!seen.insert(recipes.back().name).second) {
-      node.fail_here(fmt::format("the recipe '{}' stands twice", recipes.back().name));
+      node.fail_here(
+          fmt::format("the recipe '{}' stands twice", base::printable(recipes.back().name)));
     }
   }
   if (recipes.empty()) model.need("a model", "recipes").fail_here("'recipes' is empty");
@@ -269,7 +271,7 @@ void StudyReader::check_ids(const YamlNode& models,
     for (std::size_t i = first_cells[m]; i < first_cells[m + 1]; ++i) {
       if (seen.insert(study_.cells[i].id).second) continue;
       nodes[m].fail_here(fmt::format("two cells are called '{}': give the models a 'name' each",
-                                     study_.cells[i].id));
+                                     base::printable(study_.cells[i].id)));
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 
+#include "base/io.h"
 #include "base/names.h"
 #include "tasks/hub_data.h"
 
@@ -74,7 +75,7 @@ const TaskKeys& keys_of(const YamlNode& named) {
     if (name == keys.task) return keys;
     known.emplace_back(keys.task);
   }
-  named.fail_here(fmt::format("unknown task '{}'{}; this build has {}", name,
+  named.fail_here(fmt::format("unknown task '{}'{}; this build has {}", base::printable(name),
                               base::did_you_mean(name, known), fmt::join(known, ", ")));
 }
 

@@ -123,6 +123,8 @@ TEST(Yaml, ErrorsNameSourceAndLine) {
   EXPECT_NE(error_of("a: .nan").find("not a finite number"), std::string::npos);
   EXPECT_NE(error_of("a: 99999999999999999999").find("out of range"), std::string::npos);
   EXPECT_NE(error_of("a: 1e999").find("out of range"), std::string::npos);
+  EXPECT_NE(error_of("a: 1\nb: x\xff").find("line 2: 'x\\xff' is not UTF-8"), std::string::npos);
+  EXPECT_NE(error_of("x\xff: 1").find("is not UTF-8"), std::string::npos);
   EXPECT_NE(error_of("a: 1\n---\nb: 2\n").find("second one"), std::string::npos);
   EXPECT_NE(error_of(std::string((std::size_t{1} << 20) + 1, ' ')).find("more than"),
             std::string::npos);

@@ -253,6 +253,7 @@ def configs():
         "epsilon-negative": (llama("rms_norm_eps", -1.0), "must be a number from"),
         "theta-0": (llama("rope_theta", 0), "must be a number from"),
         "rope-scaling-unknown": (llama("rope_scaling", {"rope_type": "odd", "factor": 2}), "rope_scaling"),
+        "rope-key-of-two-lines": (llama("rope_scaling", {"a\nb": 1}), "'a\\nb' is not known"),
         "activation-unknown": (llama("hidden_act", "sine"), "sine"),
         "activation-is-a-list": (llama("hidden_act", ["silu"]), "must be a text"),
         "eos-beyond": (llama("eos_token_id", 100), "eos_token_id"),

@@ -59,7 +59,7 @@ def yaml():
         "number-out-of-range": (changed("prompt: 512", "prompt: 99999999999999999999"), "out of range"),
         "number-infinite": (changed("prompt: 512", "prompt: .inf"), "not a finite number"),
         "number-1e999": (changed("prompt: 512", "prompt: 1e999"), "out of range"),
-        "not-utf8": (b"name: \xff\xfe\nmodels: []\n", ""),
+        "not-utf8": (b"name: \xff\xfe\nmodels: []\n", "is not UTF-8"),
         "nul": (b"name: a\0b\nmodels: []\n", ""),
         "escape-to-surrogate": (b'name: "\\ud800"\nmodels: []\n', ""),
         "directive": (b"%YAML 9.9\n---\nname: a\n", "")}
@@ -71,6 +71,13 @@ def studies():
         "unknown-key-of-a-model": (changed("baseline:", "base_line:"), "baseline"),
         "unknown-precision": (changed("[bf16, int8, C-1", "[bf16, int9, C-1"), "int9"),
         "unknown-precision-of-two-lines": (changed("[bf16, int8, C-1", '[bf16, "int\\n9", C-1'), "int\\n9"),
+        "recipe-of-two-lines": (changed("E-A: {default: bf16", '"E\\n-A": {default: bf15'), "E\\n-A"),
+        "recipe-not-utf8": (SOUND.encode().replace(b"E-A:", b"\xff-A:"), "is not UTF-8"),
+        "recipe-of-two-lines-twice": (
+            changed("[bf16, int8,", '[{name: "a\\nb", precision: int8}, {name: "a\\nb", precision: nf4},'),
+            "'a\\nb' stands twice"),
+        "device-of-two-lines": (changed("device: [cpu]", 'device: ["c\\npu"]', ENCODER), "c\\npu"),
+        "task-of-two-lines": (changed("task: sst2", 'task: "ss\\nt2"'), "ss\\nt2"),
         "recipe-twice": (changed("[bf16, int8,", "[bf16, int8, int8,"), "stands twice"),
         "no-recipe": (changed("[bf16, int8, C-1, E-A, N-1]", "[]"), "'recipes' is empty"),
         "no-model": (b"models: []\n", "'models' is empty"),

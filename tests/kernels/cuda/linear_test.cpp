@@ -77,23 +77,32 @@ constexpr Shape kShapes[] = {{1, 1},   {2, 2},     {15, 16},  {17, 15},   {31, 3
                              {96, 31}, {127, 200}, {16, 257}, {200, 127}, {129, 448}};
 constexpr std::int64_t kRows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 100};
 
-TEST_F(CudaLinear, EveryKernelOverRemainders) {
-  unsigned seed = 1;
+/// One test for each shape: under compute-sanitizer all of them take longer than a run may.
+class CudaLinearShapes : public testing::OnDevice, public ::testing::WithParamInterface<Shape> {};
+class CudaLinearBatches : public CudaLinearShapes {};
+
+std::string name_of(const ::testing::TestParamInfo<Shape>& info) {
+  return fmt::format("n{}k{}", info.param.n, info.param.k);
+}
+
+TEST_P(CudaLinearShapes, EveryKernelOverRemainders) {
+  const Shape shape = GetParam();
+  auto seed = static_cast<unsigned>(shape.n * 1000 + shape.k);
   for (const LinearKernel* kernel : float_kernels()) {
     const Encoding encoding = kernel->identity.encoding;
-    for (const Shape shape : kShapes) {
-      const std::int64_t k = testing::fitting_depth(encoding, shape.k);
-      const bool nested = is_four_bit(encoding) && shape.n % 2 == 1;
-      const auto weight = random_weight(encoding, shape.n, k, ++seed, nested);
-      const PackedWeight packed = kernel->pack(weight, testing::stream());
-      for (const std::int64_t m : kRows) {
-        check(*kernel, weight, packed, random_values(m * k, ++seed), {.m = m},
-              {.x_pad = static_cast<std::int64_t>(seed % 3 * 4), .fixed_tiles = m % 5 == 1});
-        if (HasFatalFailure()) return;
-      }
+    const std::int64_t k = testing::fitting_depth(encoding, shape.k);
+    const bool nested = is_four_bit(encoding) && shape.n % 2 == 1;
+    const auto weight = random_weight(encoding, shape.n, k, ++seed, nested);
+    const PackedWeight packed = kernel->pack(weight, testing::stream());
+    for (const std::int64_t m : kRows) {
+      check(*kernel, weight, packed, random_values(m * k, ++seed), {.m = m},
+            {.x_pad = static_cast<std::int64_t>(seed % 3 * 4), .fixed_tiles = m % 5 == 1});
+      if (HasFatalFailure()) return;
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Over, CudaLinearShapes, ::testing::ValuesIn(kShapes), name_of);
 
 TEST_F(CudaLinear, Deep) {
   for (const LinearKernel* kernel : float_kernels()) {
@@ -128,27 +137,29 @@ bool same_bits(const Values& a, const Values& b, std::size_t count) {
   return std::memcmp(a.data(), b.data(), count * sizeof(float)) == 0;
 }
 
-TEST_F(CudaLinear, FixedTilesGiveARowTheSameBitsInAnyBatch) {
-  // The widest makes a call of 100 rows take the large tile.
-  for (const Shape shape : {Shape{70, 320}, Shape{128 * 70, 192}}) {
-    for (const LinearKernel* kernel : testing::runnable()) {
-      const auto weight = random_weight(kernel->identity.encoding, shape.n, shape.k, 21);
-      const PackedWeight packed = kernel->pack(weight, testing::stream());
-      const Values x = random_values(100 * shape.k, 22);
-      const DeviceOptions fixed{.fixed_tiles = true, .activation_range = 3.81F};
-      const auto rows = [&](std::int64_t m) {
-        Values part(x.begin(), x.begin() + m * shape.k);
-        return testing::call(*kernel, packed, part, {.m = m}, fixed).y;
-      };
-      const Values all = rows(100);
-      for (const std::int64_t m : {1, 2, 16, 65}) {
-        EXPECT_TRUE(same_bits(all, rows(m), static_cast<std::size_t>(m * shape.n)))
-            << kernel->identity.kernel << " m=" << m << " n=" << shape.n;
-      }
-      EXPECT_TRUE(same_bits(all, rows(100), all.size())) << kernel->identity.kernel;
+TEST_P(CudaLinearBatches, FixedTilesGiveARowTheSameBitsInAnyBatch) {
+  const Shape shape = GetParam();
+  for (const LinearKernel* kernel : testing::runnable()) {
+    const auto weight = random_weight(kernel->identity.encoding, shape.n, shape.k, 21);
+    const PackedWeight packed = kernel->pack(weight, testing::stream());
+    const Values x = random_values(100 * shape.k, 22);
+    const DeviceOptions fixed{.fixed_tiles = true, .activation_range = 3.81F};
+    const auto rows = [&](std::int64_t m) {
+      Values part(x.begin(), x.begin() + m * shape.k);
+      return testing::call(*kernel, packed, part, {.m = m}, fixed).y;
+    };
+    const Values all = rows(100);
+    for (const std::int64_t m : {1, 2, 16, 65}) {
+      EXPECT_TRUE(same_bits(all, rows(m), static_cast<std::size_t>(m * shape.n)))
+          << kernel->identity.kernel << " m=" << m << " n=" << shape.n;
     }
+    EXPECT_TRUE(same_bits(all, rows(100), all.size())) << kernel->identity.kernel;
   }
 }
+
+// The widest makes a call of 100 rows take the large tile.
+INSTANTIATE_TEST_SUITE_P(Of, CudaLinearBatches,
+                         ::testing::Values(Shape{70, 320}, Shape{128 * 70, 192}), name_of);
 
 /// The large tile, against the reference in some of its places.
 TEST_F(CudaLinear, ManyTiles) {
