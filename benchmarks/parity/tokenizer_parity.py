@@ -9,8 +9,7 @@
 The tokenizers are those of tests/golden/scripts/tokenizer_kinds.py, trained on the first lines of the
 text and on generated text of forty scripts; --minilm adds a real WordPiece, --smollm2 a GGUF, held
 against llama.cpp. Prints a row per kind and corpus, and the first texts that differ; ends with 1 if
-any does that has only characters of Unicode 14.0. Only Python 3.11 has tables of that version: another one
-counts every difference.
+any does.
 
 --results keeps the texts that differ in a file, to which a later run on other kinds adds; --write puts the
 table of all that it holds into docs/text.md, and with `--corpora none` does nothing else."""
@@ -20,7 +19,6 @@ import random
 import subprocess
 import sys
 import tempfile
-import unicodedata
 from pathlib import Path
 
 import parity_common  # noqa: F401  (finds the golden scripts)
@@ -183,12 +181,6 @@ def sides(arguments, folder, text):
         yield "smollm2", Program(arguments.assay, arguments.smollm2), LlamaCpp(arguments.smollm2)
 
 
-def has_newer(line):
-    """Whether it holds a character that Unicode 14.0 does not know: there PCRE2 10.42, whose classes
-    split text here, and the package's Oniguruma differ by their version."""
-    return unicodedata.unidata_version == "14.0.0" and any(unicodedata.category(c) == "Cn" for c in line)
-
-
 def keep(file, name, corpus, count, texts):
     """Adds to the results, at once: a run may be cut."""
     results = json.loads(file.read_text()) if file.exists() else {}
@@ -199,37 +191,29 @@ def keep(file, name, corpus, count, texts):
 
 def write_table(results):
     """A row per tokenizer; in the cells: texts that differ, of how many."""
-    if unicodedata.unidata_version != "14.0.0":
-        raise SystemExit("parity: --write needs Python 3.11, which knows what is newer than Unicode 14")
-    lines = ["| tokenizer | " + " | ".join(CORPORA) + " | of these, with characters newer than Unicode 14 |",
-             "| --- |" + " ---: |" * (len(CORPORA) + 1)]
+    lines = ["| tokenizer | " + " | ".join(CORPORA) + " |", "| --- |" + " ---: |" * len(CORPORA)]
     for name, row in sorted(results.items()):
         cells = [f"{row[c]['different']:,} of {row[c]['lines']:,}" if c in row else "" for c in CORPORA]
-        newer = sum(has_newer(text) for counts in row.values() for text in counts["texts"])
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {newer:,} |")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     text = TABLE.read_text()
     head, rest = text.split(BEGIN)
     TABLE.write_text(head + BEGIN + "\n" + "\n".join(lines) + "\n" + END + rest.split(END)[1])
 
 
 def compare(name, corpus, lines, program, reference, arguments):
-    """Texts that differ and that Unicode 14 suffices for; shows the first."""
+    """How many texts differ; shows the first."""
     texts = []
-    different = 0
     for batch in chunks(lines):
         for line, ours, theirs in zip(batch, program.ids(batch), reference.ids(batch), strict=True):
             if ours == theirs:
                 continue
             texts.append(line)
-            if has_newer(line):
-                continue
-            different += 1
-            if different <= arguments.show:
+            if len(texts) <= arguments.show:
                 print(f"  {name} on {corpus}: {line!r}\n    assay     {ours}\n    reference {theirs}")
-    print(f"| {name} | {corpus} | {len(lines)} | {different} | {len(texts) - different} |", flush=True)
+    print(f"| {name} | {corpus} | {len(lines)} | {len(texts)} |", flush=True)
     if arguments.results:
         keep(arguments.results, name, corpus, len(lines), texts)
-    return different
+    return len(texts)
 
 
 def main():
@@ -252,8 +236,7 @@ def main():
               "characters": character_lines, "fuzz": lambda: fuzz_lines(arguments.fuzz)}
     wanted = [name for name in arguments.corpora.split(",") if name != "none"]
     corpora = {name: list(makers[name]()) for name in wanted}
-    print("| tokenizer | corpus | lines | differences | with characters newer than Unicode 14 |\n"
-          "| --- | --- | --- | --- | --- |")
+    print("| tokenizer | corpus | lines | differences |\n| --- | --- | --- | --- |")
     total = 0
     with tempfile.TemporaryDirectory() as folder:
         for name, program, reference in sides(arguments, Path(folder), text) if corpora else ():
