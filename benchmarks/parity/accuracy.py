@@ -37,7 +37,6 @@ from transformers import PreTrainedTokenizerFast  # noqa: E402
 
 TASKS = Path(lm_eval.__file__).parent / "tasks"
 TOLERANCE = 1e-3
-DIFFERENCE_SHOWN = 5
 
 
 def arguments() -> argparse.Namespace:

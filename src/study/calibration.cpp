@@ -1,7 +1,11 @@
 #include "study/calibration.h"
 
+#include "base/hash.h"
 #include "calibrate/calibrate.h"
 #include "calibrate/table_file.h"
+#include "files/hash_cache.h"
+#include "kernels/cpu/isa.h"
+#include "study/build_info.h"
 #include "study/channel.h"
 
 namespace assay::study {
@@ -12,14 +16,9 @@ void send(int fd, const Json& record) {
   write_frame(fd, text.data(), text.size());
 }
 
-}  // namespace
-
-precision::CalibrationTable calibration_table(const Cell& cell,
-                                              const precision::CalibrationData& data,
-                                              const base::ProgressSink& progress) {
-  if (!data.table.empty()) {
-    return calibrate::read_table(data.table, engine::content_hash(cell.model, progress));
-  }
+/// The table as the child sees it in the data.
+precision::CalibrationTable seen_table(const Cell& cell, const precision::CalibrationData& data,
+                                       const base::ProgressSink& progress) {
   Json spec = {{"model", cell.model},
                {"threads", cell.threads},
                {"file", data.file},
@@ -42,6 +41,54 @@ precision::CalibrationTable calibration_table(const Cell& cell,
     }
   }
   fail(ErrorCode::internal, "the calibration's process ended before it sent its table");
+}
+
+}  // namespace
+
+std::filesystem::path kept_table(const Cell& cell, const precision::CalibrationData& data,
+                                 const base::ProgressSink& progress) {
+  const auto folder = files::own_cache_folder();
+  if (folder.empty()) return {};
+  try {
+    Json identity = {{"model", engine::content_hash(cell.model, progress)},
+                     {"samples", data.samples},
+                     {"length", data.length},
+                     {"isa", kernels::cpu::name_of(kernels::cpu::active_isa())},
+                     {"sources", kSourceHash}};
+    if (data.random_seed) {
+      identity["random"] = *data.random_seed;
+    } else {
+      // The name is part of what the table says of its origin.
+      identity["name"] = std::filesystem::path(data.file).filename().string();
+      identity["data"] = content_identity(data.file, progress);
+    }
+    const std::string text = identity.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return folder / "calibration" / (base::sha256_hex(text) + ".json");
+  } catch (const Error&) {
+    return {};  // whoever needs the data says what is wrong with them
+  }
+}
+
+precision::CalibrationTable calibration_table(const Cell& cell,
+                                              const precision::CalibrationData& data,
+                                              const base::ProgressSink& progress) {
+  if (!data.table.empty()) {
+    return calibrate::read_table(data.table, engine::content_hash(cell.model, progress));
+  }
+  const auto kept = kept_table(cell, data, progress);
+  if (kept.empty()) return seen_table(cell, data, progress);
+  const std::string model = engine::content_hash(cell.model, progress);
+  try {
+    return calibrate::read_table(kept, model);
+  } catch (const Error&) {  // not there yet, or damaged
+  }
+  auto table = seen_table(cell, data, progress);
+  try {
+    std::filesystem::create_directories(kept.parent_path());
+    calibrate::write_table(kept, model, table);
+  } catch (const std::exception&) {  // a cache that cannot be written is no reason to fail
+  }
+  return table;
 }
 
 precision::Plan calibrated_plan(const engine::ModelSource& source, const precision::Recipe& recipe,

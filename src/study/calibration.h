@@ -1,5 +1,7 @@
 #pragma once
 
+#include <filesystem>
+
 #include "engine/planner.h"
 #include "study/cell.h"
 
@@ -12,8 +14,16 @@ namespace assay::study {
                                               const precision::Recipe& recipe, const Cell& cell,
                                               const base::ProgressSink& progress);
 
-/// What the data say about the cell's model: read from a table's file, else seen by a process of
-/// its own. Errors: those of reading; bad_data for the table of another model.
+/// Where the table of such a calibration is kept for the cells after it: a file of the program's
+/// own cache, named after all that the table depends on (model, data, this build, instruction set).
+/// Empty where there is no cache, or the data cannot be read.
+[[nodiscard]] std::filesystem::path kept_table(const Cell& cell,
+                                               const precision::CalibrationData& data,
+                                               const base::ProgressSink& progress);
+
+/// What the data say about the cell's model: read from a table's file or from kept_table(), else
+/// seen by a process of its own and kept. Errors: those of reading; bad_data for the table of
+/// another model.
 [[nodiscard]] precision::CalibrationTable calibration_table(const Cell& cell,
                                                             const precision::CalibrationData& data,
                                                             const base::ProgressSink& progress);

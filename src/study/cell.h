@@ -59,6 +59,9 @@ void run_cell(const Cell& cell, const RecordSink& sink);
 /// `progress` hears of files that are hashed for the first time.
 [[nodiscard]] std::string cell_key(const Cell& cell, const base::ProgressSink& progress = {});
 
+/// The hash of a data file, or names and hashes of the files of a folder. Errors: those of reading.
+[[nodiscard]] Json content_identity(const std::string& path, const base::ProgressSink& progress);
+
 /// Hidden subcommand `assay baseline`: loads model and recipe, writes the fidelity inputs as one
 /// record and then the raw f32 outputs, each preceded by its length, to `fd`.
 void run_baseline(const Json& spec, int fd);

@@ -12,17 +12,6 @@
 namespace assay::study {
 namespace {
 
-/// The hash of a data file, or names and hashes of the files of a folder.
-Json contents(const std::string& path, const base::ProgressSink& progress) {
-  const auto files = tasks::data_files(path);
-  if (files.size() == 1) return files::content_hash(files.front(), progress);
-  Json list = Json::array();
-  for (const auto& file : files) {
-    list.push_back({file.filename().string(), files::content_hash(file, progress)});
-  }
-  return list;
-}
-
 /// A recipe as it will run: two spellings of one recipe are equal, and `auto` is what the device
 /// makes of it.
 Json resolved_recipe(const std::string& name, const Json& spec,
@@ -31,7 +20,7 @@ Json resolved_recipe(const std::string& name, const Json& spec,
   const auto recipe = precision::parse_recipe(name, spec, "recipe '" + name + "'");
   Json result = {{"recipe", recipe.canonical()}};
   if (recipe.calibration && recipe.needs_calibration() && !recipe.calibration->path().empty()) {
-    result["calibration"] = contents(recipe.calibration->path(), progress);
+    result["calibration"] = content_identity(recipe.calibration->path(), progress);
   }
   if (device) {
     const auto type = recipe.sixteen_bit.value_or(engine::sixteen_bit_type(*device));
@@ -42,7 +31,7 @@ Json resolved_recipe(const std::string& name, const Json& spec,
 
 Json workload_identity(Json workload, const base::ProgressSink& progress) {
   if (workload.is_object() && workload.contains("data")) {
-    workload["data"] = contents(workload["data"].get<std::string>(), progress);
+    workload["data"] = content_identity(workload["data"].get<std::string>(), progress);
   }
   return workload;
 }
@@ -51,7 +40,7 @@ Json task_identity(const Json& task, const std::optional<tensor::Device>& device
                    const base::ProgressSink& progress) {
   Json identity = task;
   if (task.contains("file")) {
-    identity["file"] = contents(task.at("file").get<std::string>(), progress);
+    identity["file"] = content_identity(task.at("file").get<std::string>(), progress);
   }
   if (identity.contains("baseline")) {
     const Json& baseline = task["baseline"];
@@ -62,6 +51,16 @@ Json task_identity(const Json& task, const std::optional<tensor::Device>& device
 }
 
 }  // namespace
+
+Json content_identity(const std::string& path, const base::ProgressSink& progress) {
+  const auto files = tasks::data_files(path);
+  if (files.size() == 1) return files::content_hash(files.front(), progress);
+  Json list = Json::array();
+  for (const auto& file : files) {
+    list.push_back({file.filename().string(), files::content_hash(file, progress)});
+  }
+  return list;
+}
 
 std::string cell_key(const Cell& cell, const base::ProgressSink& progress) {
   std::optional<tensor::Device> device;

@@ -19,6 +19,13 @@ std::uint32_t offset(std::uint32_t unit) { return (unit >> 10) << ((unit & 0x200
 
 constexpr std::size_t kLongestGrapheme = 5;
 
+/// `c`, or a mark that utf8proc 2.8 knows in place of one that the reference knows besides: it
+/// joins the grapheme before it. Only marks of three bytes can matter, behind a letter of two.
+utf8proc_int32_t known_mark(char32_t c) {
+  const bool newer = c == 0x897 || (c >= 0x1ACF && c <= 0x1ADD) || (c >= 0x1AE0 && c <= 0x1AEB);
+  return static_cast<utf8proc_int32_t>(newer ? U'\u0300' : c);
+}
+
 }  // namespace
 
 CharacterMap::CharacterMap(std::string_view bytes, const std::string& where) {
@@ -77,7 +84,7 @@ std::string CharacterMap::apply(std::string_view text) const {
   utf8proc_int32_t previous = 0;
   while (end < text.size()) {
     const std::size_t here = end;
-    const auto c = static_cast<utf8proc_int32_t>(next_code_point(text, end));
+    const auto c = known_mark(next_code_point(text, end));
     if (here > 0 && utf8proc_grapheme_break_stateful(previous, c, &state)) {
       append_grapheme(text.substr(begin, here - begin), out);
       begin = here;

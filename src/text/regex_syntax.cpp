@@ -1,11 +1,13 @@
 // Splitting patterns are written for Oniguruma; PCRE2 runs them. This file is the border between
 // the two dialects: a pattern that both read alike passes unchanged.
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <optional>
 
 #include "base/error.h"
 #include "base/io.h"
+#include "text/newer_classes.h"
 #include "text/regex.h"
 
 namespace assay::text {
@@ -15,7 +17,13 @@ namespace {
 constexpr std::string_view kSpace =
     R"(\t-\r \x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
 constexpr std::string_view kWord = R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc})";
-constexpr std::string_view kSharedEscapes = "dDbBAzZpPnrtfaexR";
+constexpr std::string_view kSharedEscapes = "dDbBAzZnrtfaexR";
+
+std::string word_members() {
+  std::string members(kWord);
+  for (const auto* category : {"L", "M", "Nd", "Nl", "Pc"}) members += newer_members(category);
+  return members;
+}
 
 class Translator {
  public:
@@ -59,8 +67,38 @@ class Translator {
     if (at_ + 1 >= pattern_.size()) refuse("a trailing backslash");
     const char c = pattern_[at_ + 1];
     if (c == 's' || c == 'S') return shorthand(c == 'S', kSpace);
-    if (c == 'w' || c == 'W') return shorthand(c == 'W', kWord);
+    if (c == 'w' || c == 'W') return shorthand(c == 'W', word_members());
+    if (c == 'p' || c == 'P') return property(c == 'P');
     plain_escape(c);
+  }
+
+  /// \p{L} and the like outside of sets; as a set where the category has newer members.
+  void property(bool negated) {
+    const std::size_t begin = at_;
+    const std::string newer = newer_members(property_name());
+    const std::string_view escape = pattern_.substr(begin, at_ - begin);
+    if (newer.empty()) {
+      out_ += escape;
+      return;
+    }
+    out_ += negated ? "[^\\p" : "[\\p";
+    out_ += escape.substr(2);
+    out_ += newer;
+    out_ += ']';
+  }
+
+  /// Moves behind \p{NAME} or \pL; its name, with a ^ in front as it stands.
+  std::string_view property_name() {
+    at_ += 2;
+    if (!next_is("{")) {
+      at_ = std::min(at_ + 1, pattern_.size());
+      return pattern_.substr(at_ - 1, 1);
+    }
+    const auto close = pattern_.find('}', at_);
+    if (close == std::string_view::npos) refuse("an unclosed brace");
+    const std::string_view name = pattern_.substr(at_ + 1, close - at_ - 1);
+    at_ = close + 1;
+    return name;
   }
 
   void shorthand(bool negated, std::string_view members) {
@@ -83,7 +121,7 @@ class Translator {
       refuse(std::string("the escape \\") + c);
     }
     copy(2);
-    if ((c == 'p' || c == 'P' || c == 'x') && !done() && pattern_[at_] == '{') {
+    if (c == 'x' && !done() && pattern_[at_] == '{') {
       const auto close = pattern_.find('}', at_);
       if (close == std::string_view::npos) refuse("an unclosed brace");
       copy(close + 1 - at_);
@@ -127,8 +165,16 @@ class Translator {
     if (at_ + 1 >= pattern_.size()) refuse("a trailing backslash");
     const char c = pattern_[at_ + 1];
     if (c == 's' || c == 'w') {
-      out_ += c == 's' ? kSpace : kWord;
+      out_ += c == 's' ? std::string(kSpace) : word_members();
       at_ += 2;
+      return;
+    }
+    if (c == 'p' || c == 'P') {
+      // Among other members a complement cannot lose the newer ones: it keeps PCRE2's meaning.
+      const std::size_t begin = at_;
+      const std::string newer = newer_members(property_name());
+      out_ += pattern_.substr(begin, at_ - begin);
+      if (c == 'p') out_ += newer;
       return;
     }
     if (c == 'S' || c == 'W' || c == 'B' || c == 'R') {

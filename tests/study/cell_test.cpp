@@ -5,6 +5,8 @@
 #include <functional>
 
 #include "base/scratch_folder.h"
+#include "calibrate/table_file.h"
+#include "study/calibration.h"
 
 namespace assay::study {
 namespace {
@@ -105,6 +107,41 @@ TEST_F(CellKey, OfWhatCannotBeReadIsAnError) {
   EXPECT_THROW((void)after([](Cell& c) { c.model = "/nowhere"; }), Error);
   EXPECT_THROW((void)after([](Cell& c) { c.tasks[0]["file"] = "/nowhere"; }), Error);
   EXPECT_THROW((void)after([](Cell& c) { c.recipe = "int9"; }), Error);
+}
+
+using KeptTable = CellKey;
+
+TEST_F(KeptTable, IsNamedAfterAllThatItDependsOn) {
+  const precision::CalibrationData data{.file = data_};
+  const auto path = kept_table(cell_, data, {});
+  EXPECT_EQ(kept_table(cell_, data, {}), path);
+  auto other = data;
+  other.samples += 1;
+  EXPECT_NE(kept_table(cell_, other, {}), path);
+  other = data;
+  other.length += 1;
+  EXPECT_NE(kept_table(cell_, other, {}), path);
+  other = data;
+  other.random_seed = 1;
+  EXPECT_NE(kept_table(cell_, other, {}), path);
+  Cell cell = cell_;
+  cell.threads = 2;
+  EXPECT_EQ(kept_table(cell, data, {}), path) << "a table is the same for any number of threads";
+  folder_.write("data.tsv", "sentence\tlabel\nb\t1\n");
+  EXPECT_NE(kept_table(cell_, data, {}), path);
+  folder_.write("m.gguf", "GGUF two");
+  EXPECT_NE(kept_table(cell_, {.file = data_}, {}), path);
+  EXPECT_TRUE(kept_table(cell_, {.file = "/nowhere"}, {}).empty());
+}
+
+TEST_F(KeptTable, IsTakenInPlaceOfACalibration) {
+  const precision::CalibrationData data{.file = data_};
+  const auto path = kept_table(cell_, data, {});
+  std::filesystem::create_directories(path.parent_path());
+  const precision::CalibrationTable table{.origin = "data.tsv", .data_hash = "0", .tokens = 7};
+  calibrate::write_table(path, engine::content_hash(cell_.model), table);
+  // "m.gguf" is no model: a calibration would fail.
+  EXPECT_EQ(calibration_table(cell_, data, {}).hash(), table.hash());
 }
 
 }  // namespace

@@ -27,6 +27,21 @@ TEST(Regex, KnowsUnicode) {
   EXPECT_EQ(found(R"(\w+)", "a\u0301_1-b"), (Texts{"a\u0301_1", "b"}));
 }
 
+TEST(Regex, KnowsWhatTheReferenceKnowsBeyondUnicode14) {
+  // A letter of Unicode 15.0 (Kawi), one of 16.0 (Garay, upper case), a digit, a mark, a symbol.
+  const std::string kawi = "\U00011F04";
+  const std::string garay = "\U00010D50";
+  const std::string digit = "\U00010D40";
+  const std::string mark = "\U00011F00";
+  const std::string symbol = "\u2427";
+  EXPECT_EQ(found(R"(\p{L}+)", "a" + kawi + "1"), (Texts{"a" + kawi}));
+  EXPECT_EQ(found(R"(\pL+)", "a" + kawi + "1"), (Texts{"a" + kawi}));
+  EXPECT_EQ(found(R"(\P{L}+)", "a" + kawi + "1"), (Texts{"1"}));
+  EXPECT_EQ(found(R"([^\s\p{L}\p{N}]+)", symbol + kawi + digit + mark), (Texts{symbol, mark}));
+  EXPECT_EQ(found(R"([\p{Lu}\p{M}]+)", "A" + garay + mark + kawi), (Texts{"A" + garay + mark}));
+  EXPECT_EQ(found(R"(\w+)", kawi + mark + digit + symbol), (Texts{kawi + mark + digit}));
+}
+
 TEST(Regex, ReadsRubysDialect) {
   EXPECT_EQ(found(R"(\u00e9)", "é"), (Texts{"é"}));
   EXPECT_EQ(found(R"((?m:a.b))", "a\nb"), (Texts{"a\nb"}));

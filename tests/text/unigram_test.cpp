@@ -68,6 +68,16 @@ TEST(Unigram, RefusesWhatItCannotRead) {
   }
 }
 
+TEST(Unigram, MarksBeyondUnicode15JoinWhatStandsBefore) {
+  // The map replaces a short grapheme by what its beginning maps to: the mark is lost.
+  const auto tokenizer = from_json(base::read_json(golden_file("unigram_tokenizer.json")));
+  const Ids half = tokenizer->encode("\u00bd");
+  for (const char* text : {"\u00bd\u0300", "\u00bd\u0897", "\u00bd\u1ae8"}) {
+    EXPECT_EQ(tokenizer->encode(text), half) << text;
+  }
+  EXPECT_NE(tokenizer->encode("\u00bd\u1adf"), half);  // not assigned
+}
+
 /// Seconds that `tokenizer` needs for a text of `count` times `part`.
 double seconds(const Tokenizer& tokenizer, const std::string& part, std::size_t count) {
   std::string text;
