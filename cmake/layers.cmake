@@ -17,7 +17,7 @@ function(assay_precompile target first)
   elseif(ASSAY_UNITY)
     target_precompile_headers(${target} REUSE_FROM ${first})
   endif()
-  if(ASSAY_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  if(ASSAY_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT CMAKE_DISABLE_PRECOMPILE_HEADERS)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)  # for ccache
   endif()
 endfunction()

@@ -60,6 +60,7 @@ class Writer {
 
   void write(const std::string& name, const std::vector<const SyntheticTensor*>& tensors) {
     std::vector<files::TensorHeader> headers;
+    headers.reserve(tensors.size());
     for (const SyntheticTensor* tensor : tensors) {
       headers.push_back({tensor->name, "BF16", shape_of(*tensor)});
     }

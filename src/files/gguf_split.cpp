@@ -97,13 +97,15 @@ TensorFile open_gguf_with_parts(const RawFile& file) {
   const std::vector<fs::path> paths = split_parts(file.path, *name);
   PartsMerger merger(paths.front());
   std::uint64_t expected = 0;
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    TensorFile part =
-        i == 0 && name->number == 1 ? std::move(given) : read_gguf(map_file(paths[i]));
-    check_part(part, i, paths.size());
-    if (i == 0) expected = split_value(part, "split.tensors.count");
+  std::size_t added = 0;
+  const auto add = [&](TensorFile part) {
+    check_part(part, added, paths.size());
+    if (added == 0) expected = split_value(part, "split.tensors.count");
     merger.add(std::move(part));
-  }
+    ++added;
+  };
+  if (name->number == 1) add(std::move(given));
+  while (added < paths.size()) add(read_gguf(map_file(paths[added])));
   TensorFile merged = merger.finish();
   if (merged.tensors().size() != expected) {
     fail_field(paths.front(), "split.tensors.count", 0, "is {}, but the {} files hold {} tensors",

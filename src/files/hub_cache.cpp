@@ -190,7 +190,7 @@ std::filesystem::path find_model(const std::string& text) {
   const fs::path folder = cache.path / folder_name(kModels, name->repo);
   if (!fs::is_directory(folder, ignored)) fail_not_cached(*name, cache);
   const std::string commit = commit_of(*name, folder);
-  const fs::path snapshot = folder / "snapshots" / commit;
+  fs::path snapshot = folder / "snapshots" / commit;
   if (!fs::is_directory(snapshot, ignored)) {
     fail(ErrorCode::io,
          "{0}: {1} is missing in the Hugging Face cache; fetch it with \"hf download {0} "

@@ -99,11 +99,11 @@ class Collector {
     }
   }
 
-  void add_metadata(const PickleValue& value, const std::string& name, Json json) {
+  void add_metadata(const PickleValue& value, const std::string& name, const Json& json) {
     builder_.charge(1, 192 + name.size() + value.text.size(), name, value.position);
     const std::string key = name.empty() ? std::string(kOnlyTensor) : name;
     auto& members = metadata_.get_ref<Json::object_t&>();
-    if (!members.try_emplace(key, std::move(json)).second) {
+    if (!members.try_emplace(key, json).second) {
       fail_at(name, value, "a second value of this name");
     }
   }

@@ -222,6 +222,8 @@ void exercise(engine::Model& model, const VerifyWorkload& workload) {
   const bool decoder = model.config().causal;
   std::vector<std::vector<engine::TokenId>> ids;
   std::vector<engine::Sequence> batch;
+  ids.reserve(static_cast<std::size_t>(workload.batch));
+  batch.reserve(ids.capacity());
   for (int i = 0; i < workload.batch; ++i) {
     ids.push_back(tokens(decoder ? workload.prompt : workload.sequence));
   }

@@ -22,7 +22,8 @@ KvCache::KvCache(const ModelConfig& config, tensor::DType type, int slots, std::
   for (std::int64_t block = 0; block < config.blocks; ++block) {
     const tensor::Device device =
         devices.empty() ? tensor::Device{} : devices[static_cast<std::size_t>(block)];
-    blocks_.emplace_back(type, slots * 2 * capacity, kv_row_elements(config, type), device);
+    blocks_.emplace_back(type, std::int64_t{slots} * 2 * capacity, kv_row_elements(config, type),
+                         device);
   }
 }
 
@@ -42,7 +43,8 @@ void KvCache::truncate(int slot, std::int64_t length) {
 }
 
 tensor::MatrixView KvCache::keys(std::int64_t block, int slot) const {
-  return blocks_[static_cast<std::size_t>(block)].view().slice(slot * 2 * capacity_, capacity_);
+  return blocks_[static_cast<std::size_t>(block)].view().slice(std::int64_t{slot} * 2 * capacity_,
+                                                               capacity_);
 }
 
 tensor::MatrixView KvCache::values(std::int64_t block, int slot) const {

@@ -215,6 +215,7 @@ bool is_four_bit(const Precision& precision) {
 
 std::vector<std::string> precision_names() {
   std::vector<std::string> names;
+  names.reserve(kKnown.size());
   for (const Known& known : kKnown) names.emplace_back(known.name);
   return names;
 }

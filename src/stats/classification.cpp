@@ -100,6 +100,7 @@ ClassAverages ConfusionMatrix::averages(const std::vector<double>& weights) cons
 
 ClassAverages ConfusionMatrix::macro() const {
   std::vector<double> weights;
+  weights.reserve(static_cast<std::size_t>(classes_));
   for (int c = 0; c < classes_; ++c) {
     weights.push_back(expected_count(c) + predicted_count(c) > 0 ? 1.0 : 0.0);
   }
@@ -108,6 +109,7 @@ ClassAverages ConfusionMatrix::macro() const {
 
 ClassAverages ConfusionMatrix::weighted() const {
   std::vector<double> weights;
+  weights.reserve(static_cast<std::size_t>(classes_));
   for (int c = 0; c < classes_; ++c) weights.push_back(static_cast<double>(expected_count(c)));
   return averages(weights);
 }

@@ -174,6 +174,7 @@ std::vector<Json> merge_rounds(const std::vector<Json>& rows) {
     groups[static_cast<std::size_t>(at)].push_back(&row);
   }
   std::vector<Json> merged;
+  merged.reserve(groups.size());
   for (const auto& group : groups) merged.push_back(merged_row(group));
   return merged;
 }

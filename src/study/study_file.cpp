@@ -188,7 +188,7 @@ std::string read_model_path(const YamlNode& node, const fs::path& folder) {
   if (const auto synthetic = engine::parse_synthetic(node.text())) {
     return engine::to_string(*synthetic);
   }
-  const std::string path = read_path(node, folder);
+  std::string path = read_path(node, folder);
   std::error_code ignored;
   if (fs::exists(path, ignored) || !files::parse_repo_name(node.text())) return path;
   try {

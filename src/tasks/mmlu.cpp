@@ -108,7 +108,7 @@ std::vector<std::string> subjects_of(const fs::path& folder, const std::string& 
     const std::string name = entry.path().filename().string();
     const std::string extension = entry.path().extension().string();
     if ((extension != ".csv" && extension != ".jsonl") || name.starts_with('.')) continue;
-    const std::string ending = "_" + split + extension;
+    const std::string ending = fmt::format("_{}{}", split, extension);
     const std::string subject = name.substr(0, name.size() - std::min(name.size(), ending.size()));
     if (!name.ends_with(ending) || mmlu_group(subject).empty()) {
       fail(ErrorCode::bad_data, "{}: this is no file of a subject of MMLU; <subject>{} is expected",

@@ -39,7 +39,7 @@ void decode_blocks(const EncodedTensor& tensor, std::int64_t r, std::span<float>
     form.unpack(in, block);
     for (int g = 0; g < form.groups(); ++g, at += group) {
       const GroupScale s = group_scale(form, block, g);
-      const std::uint8_t* codes = block.codes.data() + g * form.group;
+      const std::uint8_t* codes = block.codes.data() + static_cast<std::size_t>(g) * group;
       for (std::size_t j = 0; j < group; ++j) {
         const float value = code_value(form, codes[j]) * s.scale;
         out[at + j] = form.has_minima() ? value + s.minimum : value;

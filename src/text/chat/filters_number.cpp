@@ -30,7 +30,7 @@ Value from_text(Run& run, const std::string& text, int base, const Value& otherw
 Value to_int(Run& run, const Value& value, const Arguments& arguments) {
   const Bound bound(run, "int", arguments, {"default", "base"});
   refuse_undefined(run, value);
-  const Value otherwise = bound.find(0) != nullptr ? *bound.find(0) : Value(std::int64_t{0});
+  Value otherwise = bound.find(0) != nullptr ? *bound.find(0) : Value(std::int64_t{0});
   if (value.is_integer()) return value;
   if (value.is_bool()) return static_cast<std::int64_t>(*value.boolean());
   if (value.is_real()) return from_real(run, *value.real(), otherwise);
@@ -43,7 +43,7 @@ Value to_int(Run& run, const Value& value, const Arguments& arguments) {
 Value to_float(Run& run, const Value& value, const Arguments& arguments) {
   const Bound bound(run, "float", arguments, {"default"});
   refuse_undefined(run, value);
-  const Value otherwise = bound.find(0) != nullptr ? *bound.find(0) : Value(0.0);
+  Value otherwise = bound.find(0) != nullptr ? *bound.find(0) : Value(0.0);
   if (value.is_real()) return value;
   if (value.is_bool()) return *value.boolean() ? 1.0 : 0.0;
   if (value.is_integer()) return static_cast<double>(*value.integer());

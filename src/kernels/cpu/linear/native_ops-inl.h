@@ -28,7 +28,7 @@ constexpr NativeOps kF32Ops = {.compute = DType::f32,
                                .column_factor = 0.0F};
 
 template <class Visitor>
-consteval NativeOps decoding(DType compute, std::int64_t unit, decltype(NativeOps::source) source) {
+constexpr NativeOps decoding(DType compute, std::int64_t unit, decltype(NativeOps::source) source) {
   NativeOps ops = kF32Ops;
   ops.compute = compute;
   ops.unit = unit;
