@@ -147,7 +147,7 @@ class Job {
     const std::int64_t column0 = place.panel * kPanel;
     const std::byte* codes = product.weight.codes.data() + place.panel * k_padded_ * kPanel;
     const float* column_scales = product.weight.scales.as<float>() + column0;
-    const Ahead ahead = panel_ahead(place, codes, k_padded_ * kPanel);
+    const Ahead ahead = panel_ahead(place, codes, k_padded_ * kPanel, rows);
     for (std::int64_t r = 0; r < rows; r += kSummedRows) {
       const std::int64_t count = std::min(kSummedRows, rows - r);
       multiply_rows(row0 + r, count, {codes, column_scales, weights, r > 0},

@@ -152,7 +152,7 @@ class Job {
   void multiply_stored(const PanelPlace& place, const PanelSource& source, std::int64_t row0,
                        std::int64_t rows, const Scratch& scratch) const {
     const std::int64_t bytes = k_padded_ * kPanel * x_.element;
-    Ahead ahead = panel_ahead(place, source.codes, bytes);
+    const Ahead ahead = panel_ahead(place, source.codes, bytes, rows);
     for (std::int64_t r = 0; r < rows; r += kSummedRows) {
       const std::int64_t count = std::min(kSummedRows, rows - r);
       start(count, scratch.acc);

@@ -19,6 +19,7 @@ struct Ahead {
 /// The share that `count` of `rows` rows from `row` on bring near.
 [[nodiscard]] inline Ahead part_of(const Ahead& all, std::int64_t row, std::int64_t count,
                                    std::int64_t rows) {
+  if (all.bytes == 0) return {};
   const std::int64_t begin = all.bytes * row / rows;
   return {all.from + begin, all.bytes * (row + count) / rows - begin};
 }
