@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -45,6 +47,21 @@ void advise_huge_pages([[maybe_unused]] std::byte* data, [[maybe_unused]] std::s
 #endif
 }
 
+/// The pages that lasting buffers are being put into, and how far they are used.
+struct Pages {
+  static constexpr std::size_t kBytes = 16 * kHugePage;
+  std::mutex mutex;
+  std::weak_ptr<std::byte> current;
+  std::size_t used = 0;
+};
+
+std::byte* allocate(std::size_t bytes) {
+  void* data = ::operator new(bytes, alignment_of(bytes), std::nothrow);
+  if (data == nullptr) fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
+  advise_huge_pages(static_cast<std::byte*>(data), bytes);
+  return static_cast<std::byte*>(data);
+}
+
 }  // namespace
 
 std::string to_string(const Device& device) {
@@ -65,10 +82,7 @@ Buffer::Buffer(std::size_t bytes, bool zero) : size_(bytes) {
   if (bytes == 0) return;
   if (bytes > SIZE_MAX - kHugePage)
     fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
-  data_ = static_cast<std::byte*>(
-      ::operator new(padded(bytes), alignment_of(padded(bytes)), std::nothrow));
-  if (data_ == nullptr) fail(ErrorCode::out_of_memory, "cannot allocate {} bytes", bytes);
-  advise_huge_pages(data_, padded(bytes));
+  data_ = allocate(padded(bytes));
   if (zero) {
     std::memset(data_, 0, padded(bytes));
   } else {
@@ -93,15 +107,38 @@ Buffer::Buffer(std::size_t bytes, Device device) {
   account(device.kind).add(static_cast<std::int64_t>(bytes));
 }
 
+Buffer Buffer::lasting(std::size_t bytes) {
+  if (bytes == 0 || bytes > Pages::kBytes / 4) return Buffer(bytes);
+  static Pages pages;
+  const std::lock_guard lock(pages.mutex);
+  std::shared_ptr<std::byte> there = pages.current.lock();
+  if (there == nullptr || Pages::kBytes - pages.used < padded(bytes)) {
+    there = {allocate(Pages::kBytes),
+             [](std::byte* data) { ::operator delete(data, alignment_of(Pages::kBytes)); }};
+    pages.current = there;
+    pages.used = 0;
+  }
+  Buffer buffer;
+  buffer.data_ = there.get() + pages.used;
+  buffer.size_ = bytes;
+  pages.used += padded(bytes);
+  std::memset(buffer.data_ + bytes, 0, padded(bytes) - bytes);
+  buffer.pages_ = std::move(there);
+  account(DeviceKind::cpu).add(static_cast<std::int64_t>(padded(bytes)));
+  return buffer;
+}
+
 Buffer::Buffer(Buffer&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
-      device_(std::exchange(other.device_, {})) {}
+      device_(std::exchange(other.device_, {})),
+      pages_(std::move(other.pages_)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(device_, other.device_);
+  std::swap(pages_, other.pages_);
   return *this;
 }
 
@@ -113,7 +150,7 @@ Buffer::~Buffer() {
     return;
   }
   account(DeviceKind::cpu).add(-static_cast<std::int64_t>(padded(size_)));
-  ::operator delete(data_, alignment_of(padded(size_)));
+  if (pages_ == nullptr) ::operator delete(data_, alignment_of(padded(size_)));
 }
 
 Matrix::Matrix(DType type, std::int64_t rows, std::int64_t cols, bool zero)

@@ -47,6 +47,9 @@ class Buffer {
   explicit Buffer(std::size_t bytes, bool zero = false);
   /// Uninitialized memory of a device.
   Buffer(std::size_t bytes, Device device);
+  /// Host memory, uninitialized, for what is kept and read again and again: small buffers lie one
+  /// after the other in huge pages, which are given back when the last of them is gone.
+  [[nodiscard]] static Buffer lasting(std::size_t bytes);
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer();
@@ -68,6 +71,7 @@ class Buffer {
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   Device device_;
+  std::shared_ptr<std::byte> pages_;  ///< that hold data_ beside others'; none: its own memory
 };
 
 /// Erased view of a dense row-major matrix in the memory of `device`; does not own. `stride` is in

@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/cpu/attention_matrices.h"
 #include "kernels/cpu/attention_plan.h"
 #include "kernels/cpu/vector-inl.h"
 #include "precision/constants.h"
@@ -68,12 +69,6 @@ HWY_INLINE FloatVec FoldAll(FloatTag d, FloatVec* sums) {
     return FoldAll<kCount / 2>(d, sums);
   }
 }
-
-/// Positions of a tile that a query sees: [first, end), not empty.
-struct Seen {
-  std::size_t first;
-  std::size_t end;
-};
 
 /// scores[j] = scale * q . key[j], soft-capped if asked, for the keys that are seen of `rows`, -inf
 /// for the others of the tile. Returns the largest.
@@ -256,10 +251,8 @@ void QuantizeRows(const tensor::MatrixView& x, std::size_t head_dim,
 class BundleRun {
  public:
   BundleRun(const AttentionCall& call, const AttentionBundle& bundle, std::byte* memory)
-      : call_(call), bundle_(bundle), sequence_(call.sequences[bundle.sequence]) {
+      : call_(call), queries_(call, bundle), count_(queries_.count) {
     width_ = PadToLanes(static_cast<std::size_t>(call.head_dim));
-    heads_ = static_cast<std::size_t>(bundle.head_end - bundle.head_begin);
-    count_ = heads_ * static_cast<std::size_t>(bundle.query_end - bundle.query_begin);
     auto* next = reinterpret_cast<float*>(memory);
     const auto carve = [&next](std::size_t floats) { return std::exchange(next, next + floats); };
     scratch_.keys = carve(kTile * width_);
@@ -274,20 +267,18 @@ class BundleRun {
   void Run() {
     const auto cols = static_cast<std::size_t>(call_.head_dim);
     for (std::size_t i = 0; i < count_; ++i) {
-      LoadFloats(call_.q.type, At(call_.q, Row(i), Column(i)), cols, Query(i));
-      // A sink is a position of weight exp(sink - largest) and value 0, seen before all others.
-      const bool sink = !call_.sinks.empty();
-      largest_[i] = sink ? call_.sinks[Head(i)] : -std::numeric_limits<float>::infinity();
-      total_[i] = sink ? 1.0F : 0.0F;
+      LoadFloats(call_.q.type, At(call_.q, queries_.row(i), queries_.column(i)), cols, Query(i));
+      largest_[i] = queries_.first_largest(i);
+      total_[i] = queries_.first_total();
     }
     std::fill_n(scratch_.sums, count_ * width_, 0.0F);
-    const std::size_t end = Visible(count_ - 1);
-    for (std::size_t begin = First(0) / kTile * kTile; begin < end; begin += kTile) {
+    const std::size_t end = queries_.visible(count_ - 1);
+    for (std::size_t begin = queries_.first(0) / kTile * kTile; begin < end; begin += kTile) {
       RunTile(begin, end);
     }
     for (std::size_t i = 0; i < count_; ++i) {
       Finish(i);
-      StoreFloats(Sum(i), cols, call_.out.type, At(call_.out, Row(i), Column(i)));
+      StoreFloats(Sum(i), cols, call_.out.type, At(call_.out, queries_.row(i), queries_.column(i)));
     }
   }
 
@@ -295,35 +286,13 @@ class BundleRun {
   float* Query(std::size_t i) const { return scratch_.queries + i * width_; }
   float* Sum(std::size_t i) const { return scratch_.sums + i * width_; }
 
-  /// Queries are ordered by position, then by head.
-  std::int64_t Position(std::size_t i) const {
-    return bundle_.query_begin + static_cast<std::int64_t>(i / heads_);
-  }
-  std::int64_t Row(std::size_t i) const { return sequence_.query_begin + Position(i); }
-  std::size_t Head(std::size_t i) const {
-    return static_cast<std::size_t>(bundle_.head_begin) + i % heads_;
-  }
-  std::size_t Column(std::size_t i) const {
-    return Head(i) * static_cast<std::size_t>(call_.head_dim);
-  }
-  std::size_t Visible(std::size_t i) const {
-    return static_cast<std::size_t>(visible_keys(call_, sequence_, Position(i)));
-  }
-  std::size_t First(std::size_t i) const {
-    return static_cast<std::size_t>(first_visible_key(call_, sequence_, Position(i)));
-  }
-
   /// Rows [begin, begin + rows) of keys or values. Bundles of few queries read f32 in place; a copy
   /// pays for more, because the rows of a cache lie far apart.
   TileView View(const void* base, std::size_t begin, std::size_t rows, float* copy) const {
     const auto cols = static_cast<std::size_t>(call_.head_dim);
-    const std::size_t group = static_cast<std::size_t>(call_.heads / call_.kv_heads);
-    const auto stride = static_cast<std::size_t>(sequence_.stride);
-    const auto head = static_cast<std::size_t>(kv_head_elements(call_.kv, call_.head_dim));
-    const std::size_t offset =
-        begin * stride + static_cast<std::size_t>(bundle_.head_begin) / group * head;
+    const auto stride = static_cast<std::size_t>(queries_.sequence.stride);
     const std::size_t size = tensor::size_of(call_.kv);
-    const auto* first = static_cast<const std::byte*>(base) + offset * size;
+    const auto* first = static_cast<const std::byte*>(base) + queries_.offset(begin) * size;
     if (call_.kv == tensor::DType::f32 && width_ == cols && count_ <= 4) {
       return {reinterpret_cast<const float*>(first), stride};
     }
@@ -351,18 +320,19 @@ class BundleRun {
 
   void RunTile(std::size_t begin, std::size_t end) {
     const std::size_t rows = std::min(kTile, end - begin);
-    const TileView keys = View(sequence_.keys, begin, rows, scratch_.keys);
-    const TileView values = View(sequence_.values, begin, rows, scratch_.values);
+    const TileView keys = View(queries_.sequence.keys, begin, rows, scratch_.keys);
+    const TileView values = View(queries_.sequence.values, begin, rows, scratch_.values);
     std::size_t i = 0;
     std::size_t last = count_;
-    while (i < last && Visible(i) <= begin) ++i;
-    while (last > i && First(last - 1) >= begin + rows) --last;
+    while (i < last && queries_.visible(i) <= begin) ++i;
+    while (last > i && queries_.first(last - 1) >= begin + rows) --last;
     while (i < last) {
       const bool pair = i + 1 < last;
       Seen seen[2] = {};
       float* sums[2] = {};
       for (std::size_t q = 0; q < (pair ? 2U : 1U); ++q) {
-        seen[q] = {std::max(First(i + q), begin) - begin, std::min(rows, Visible(i + q) - begin)};
+        seen[q] = {std::max(queries_.first(i + q), begin) - begin,
+                   std::min(rows, queries_.visible(i + q) - begin)};
         sums[q] = Sum(i + q);
         Prepare(i + q, keys, rows, seen[q], scratch_.weights + q * kTile);
       }
@@ -384,11 +354,9 @@ class BundleRun {
   }
 
   const AttentionCall& call_;
-  const AttentionBundle& bundle_;
-  const AttentionSequence& sequence_;
+  BundleQueries queries_;
+  std::size_t count_;
   std::size_t width_ = 0;  // head_dim padded to whole vectors
-  std::size_t heads_ = 0;
-  std::size_t count_ = 0;
   Scratch scratch_{};
   float* largest_ = nullptr;
   float* total_ = nullptr;
@@ -419,6 +387,7 @@ void quantize_heads(tensor::MatrixView x, std::int64_t head_dim, tensor::MatrixV
 }
 
 void attention(const AttentionCall& call, base::ThreadPool& pool, Workspace& workspace) {
+  if (takes_matrices(call)) return attention_by_matrices(call, pool, workspace);
   (void)active_isa();
   const std::size_t bytes = attention_scratch_bytes(call);
   std::byte* memory =

@@ -12,7 +12,12 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <utility>
 
 #include "kernels/cpu/vector-inl.h"
 
@@ -184,26 +189,71 @@ HWY_INLINE void MapRows(const tensor::MatrixView& x, std::int64_t first, std::in
   }
 }
 
+constexpr std::size_t kHalves = std::size_t{1} << 16;
+using HalfTable = std::array<std::uint16_t, kHalves>;
+
+/// f of every number of a 16-bit type, made at the first call: those of a layer's activations are
+/// few, and looking one up costs a tenth of computing it. Same bits.
+const HalfTable& TableOf(UnaryFunction function, tensor::DType type) {
+  struct Lazy {
+    std::once_flag once;
+    std::unique_ptr<HalfTable> table;
+  };
+  static Lazy tables[kUnaryFunctions][2];
+  Lazy& lazy =
+      tables[static_cast<std::size_t>(function)][type == tensor::DType::bf16 ? std::size_t{0} : 1];
+  std::call_once(lazy.once, [&] {
+    auto table = std::make_unique<HalfTable>();
+    Chunk chunk;
+    for (std::size_t begin = 0; begin < kHalves; begin += kChunk) {
+      std::uint16_t* part = table->data() + begin;
+      std::iota(part, part + kChunk, static_cast<std::uint16_t>(begin));
+      LoadFloats(type, part, kChunk, chunk.values);
+      MapChunk(function, kChunk, chunk);
+      StoreFloats(chunk.values, kChunk, type, part);
+    }
+    lazy.table = std::move(table);
+  });
+  return *lazy.table;
+}
+
+void LookUp(const HalfTable& table, const void* from, std::size_t n, std::uint16_t* to) {
+  const auto* in = static_cast<const std::uint16_t*>(from);
+  for (std::size_t i = 0; i < n; ++i) to[i] = table[in[i]];
+}
+
 void ApplyRows(UnaryFunction function, const tensor::MatrixView& x, std::int64_t first,
                std::int64_t last) {
-  MapRows(x, first, last, [&](std::size_t n, Chunk& chunk) { MapChunk(function, n, chunk); });
+  if (x.type == tensor::DType::f32) {
+    MapRows(x, first, last, [&](std::size_t n, Chunk& chunk) { MapChunk(function, n, chunk); });
+    return;
+  }
+  const HalfTable& table = TableOf(function, x.type);
+  for (std::int64_t row = first; row < last; ++row) {
+    auto* values = reinterpret_cast<std::uint16_t*>(x.row_bytes(row));
+    LookUp(table, values, static_cast<std::size_t>(x.cols), values);
+  }
 }
 
 void GateRows(UnaryFunction function, const tensor::MatrixView& gate, const tensor::MatrixView& up,
               std::int64_t first, std::int64_t last) {
   const FloatTag d;
   const auto cols = static_cast<std::size_t>(gate.cols);
+  const bool halves = gate.type != tensor::DType::f32;
+  const HalfTable* table = halves ? &TableOf(function, gate.type) : nullptr;
   Chunk a, b;
+  HWY_ALIGN std::uint16_t found[kChunk];
   for (std::int64_t row = first; row < last; ++row) {
     for (std::size_t begin = 0; begin < cols; begin += kChunk) {
       const std::size_t n = std::min(kChunk, cols - begin);
-      Load(gate, row, begin, n, a);
-      Load(up, row, begin, n, b);
-      MapChunk(function, n, a);
-      if (gate.type != tensor::DType::f32) {  // the references round f(gate) to the type
-        Store(a, gate, row, begin, n);
+      if (halves) {  // f(gate) rounded to the type, as the references do
+        LookUp(*table, At(gate, row, begin), n, found);
+        LoadFloats(gate.type, found, n, a.values);
+      } else {
         Load(gate, row, begin, n, a);
+        MapChunk(function, n, a);
       }
+      Load(up, row, begin, n, b);
       for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
         hn::StoreU(hn::Mul(hn::LoadU(d, a.values + i), hn::LoadU(d, b.values + i)), d,
                    a.values + i);

@@ -25,6 +25,7 @@ void soft_cap(tensor::MatrixView x, float cap, base::ThreadPool& pool);
 void add_in_place(tensor::MatrixView x, tensor::MatrixView y, base::ThreadPool& pool);
 
 enum class UnaryFunction { gelu_erf, gelu_tanh, relu, silu, tanh };
+inline constexpr std::size_t kUnaryFunctions = 5;
 /// x = f(x).
 void apply(UnaryFunction function, tensor::MatrixView x, base::ThreadPool& pool);
 /// gate = f(gate) * up; f(gate) is rounded to the type first, as the references do.

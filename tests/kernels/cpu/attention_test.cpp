@@ -312,12 +312,14 @@ TEST(Attention, EncoderSequencesDoNotSeeEachOther) {
 
 TEST(Attention, ANaNReachesExactlyTheQueriesThatSeeIt) {
   for_each_isa([] {
-    const Problem p{1, 1, 16, 80, 80, DType::f32, true};
-    for (const bool in_keys : {true, false}) {
-      Inputs in(p);
-      (in_keys ? in.k : in.v).set_row(40, std::vector<float>(16, NAN));
-      const StridedMatrix out = run(p, in, 2);
-      for (std::int64_t r = 0; r < 80; ++r) EXPECT_EQ(std::isnan(out.row(r)[3]), r >= 40) << r;
+    for (const DType type : {DType::f32, DType::bf16}) {
+      const Problem p{1, 1, 32, 80, 80, type, true};
+      for (const bool in_keys : {true, false}) {
+        Inputs in(p);
+        (in_keys ? in.k : in.v).set_row(40, std::vector<float>(32, NAN));
+        const StridedMatrix out = run(p, in, 2);
+        for (std::int64_t r = 0; r < 80; ++r) EXPECT_EQ(std::isnan(out.row(r)[3]), r >= 40) << r;
+      }
     }
   });
 }

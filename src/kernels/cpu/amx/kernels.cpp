@@ -14,6 +14,7 @@ struct Path {
   static constexpr Isa kIsa = Isa::amx;
   static NativeOps native(NativeOps ops) {
     ops.multiply = amx::multiply_bf16;
+    ops.starts = true;
     ops.single = nullptr;  // its products would be VDPBF16PS
     return ops;
   }

@@ -26,9 +26,7 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
-/// The tiles of a thread stay configured from call to call.
-void configure(std::int64_t rows, std::int64_t depth_bytes) {
-  thread_local TileConfig active{.palette = 0};
+TileConfig make_config(std::int64_t rows, std::int64_t depth_bytes) {
   TileConfig config;
   const auto set = [&](int tile, std::int64_t tile_rows, std::int64_t row_bytes) {
     if (tile_rows == 0) return;
@@ -43,9 +41,17 @@ void configure(std::int64_t rows, std::int64_t depth_bytes) {
     set(4 + half, tile_rows, depth_bytes);
     set(6 + half, depth_bytes / 4, kHalf);
   }
-  if (std::memcmp(&active, &config, sizeof(config)) == 0) return;
+  return config;
+}
+
+/// The tiles of a thread stay configured from call to call.
+void configure(std::int64_t rows, std::int64_t depth_bytes) {
+  thread_local std::int64_t active = 0;
+  const std::int64_t shape = rows << 8 | depth_bytes;
+  if (active == shape) return;
+  const TileConfig config = make_config(rows, depth_bytes);
   asm volatile("ldtilecfg %0" : : "m"(config) : "memory");
-  active = config;
+  active = shape;
 }
 
 template <int Tile>
@@ -62,8 +68,8 @@ template <int Tile>
 }
 
 struct Bf16Dot {
-  static constexpr std::int64_t kElement = 2;  ///< bytes of an x element
-  static constexpr bool kAdds = true;          ///< to what the sums hold
+  static constexpr std::int64_t kElement = 2;                    ///< bytes of an x element
+  static bool adds(const Block& block) { return !block.first; }  ///< to what the sums hold
   template <int Sum, int X, int W>
   [[gnu::always_inline]] static void add() {
     asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sum), "i"(X), "i"(W));
@@ -73,11 +79,30 @@ struct Bf16Dot {
 /// Signed x, unsigned weights.
 struct Int8Dot {
   static constexpr std::int64_t kElement = 1;
-  static constexpr bool kAdds = false;
+  static bool adds(const IntegerBlock& /*block*/) { return false; }
   template <int Sum, int X, int W>
   [[gnu::always_inline]] static void add() {
     asm volatile("tdpbsud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sum), "i"(X), "i"(W));
   }
+};
+
+/// Brings near a little of what is read next, step by step.
+class Prefetcher {
+ public:
+  Prefetcher(const Ahead& ahead, std::int64_t steps)
+      : from_(ahead.from),
+        end_(ahead.from + ahead.bytes),
+        step_((ahead.bytes / std::max<std::int64_t>(steps, 1) + kLine - 1) / kLine * kLine) {}
+  void step() {
+    const std::byte* to = std::min(from_ + step_, end_);
+    for (; from_ < to; from_ += kLine) __builtin_prefetch(from_, 0, 2);
+  }
+
+ private:
+  static constexpr std::int64_t kLine = 64;
+  const std::byte* from_;
+  const std::byte* end_;
+  std::int64_t step_;
 };
 
 /// At most 32 rows of x, in one half or two, against a panel.
@@ -87,12 +112,20 @@ class TileBlock {
   TileBlock(const std::byte* x, std::int64_t stride, const std::byte* panel, std::byte* sums)
       : x_(x), stride_(stride), panel_(panel), sums_(sums) {}
 
-  [[gnu::noinline]] void run(std::int64_t rows, std::int64_t units) {
+  [[gnu::noinline]] void run(std::int64_t rows, std::int64_t units, bool adds, const Ahead& ahead) {
     const std::int64_t tiles = units / kTileRows;
     const std::int64_t left = units % kTileRows;
     configure(rows, tiles > 0 ? kDepthBytes : left * 4);
-    start();
-    for (std::int64_t t = 0; t < tiles; ++t) step();
+    if (adds) {
+      load_sums();
+    } else {
+      clear_sums();
+    }
+    Prefetcher prefetcher(ahead, tiles);
+    for (std::int64_t t = 0; t < tiles; ++t) {
+      if constexpr (TwoHalves) prefetcher.step();
+      step();
+    }
     if (tiles > 0 && left > 0) {  // another shape of tiles, which forgets the sums
       finish();
       configure(rows, left * 4);
@@ -103,8 +136,7 @@ class TileBlock {
   }
 
  private:
-  void start() {
-    if constexpr (Dot::kAdds) return load_sums();
+  void clear_sums() {
     zero<0>();
     zero<1>();
     if constexpr (TwoHalves) {
@@ -158,15 +190,17 @@ void multiply(const AnyBlock& block) {
   auto* sums = reinterpret_cast<std::byte*>(block.acc);
   const std::int64_t stride = block.x_stride * Dot::kElement;
   const std::int64_t units = block.k * Dot::kElement / 4;
-  for (std::int64_t left = block.rows; left > 0; left -= 2 * kTileRows) {
-    const std::int64_t rows = std::min<std::int64_t>(left, 2 * kTileRows);
+  const bool adds = Dot::adds(block);
+  for (std::int64_t row = 0; row < block.rows; row += 2 * kTileRows) {
+    const std::int64_t rows = std::min<std::int64_t>(block.rows - row, 2 * kTileRows);
+    const std::byte* from = x + row * stride;
+    std::byte* to = sums + row * kPanelBytes;
     if (rows > kTileRows) {
-      TileBlock<Dot, true>(x, stride, panel, sums).run(rows, units);
+      const Ahead ahead = part_of(block.ahead, row, rows, block.rows);
+      TileBlock<Dot, true>(from, stride, panel, to).run(rows, units, adds, ahead);
     } else {
-      TileBlock<Dot, false>(x, stride, panel, sums).run(rows, units);
+      TileBlock<Dot, false>(from, stride, panel, to).run(rows, units, adds, {});
     }
-    x += rows * stride;
-    sums += rows * kPanelBytes;
   }
 }
 

@@ -129,7 +129,7 @@ class Job {
   void multiply() {
     const Division division(call_);
     const std::int64_t threads = call_.pool.threads();
-    const std::int64_t sums = std::min(division.group_rows, m_) * kPanel;
+    const std::int64_t sums = std::min(kSummedRows, m_) * kPanel;
     auto* acc = call_.workspace.array<float>(Workspace::kAccumulator, threads * sums * 2);
     auto* weights = call_.workspace.array<float>(Workspace::kOther, threads * outliers_ * kPanel);
     call_.pool.parallel_for(division.items(), [&](int thread, std::int64_t begin,
@@ -147,19 +147,40 @@ class Job {
     const std::int64_t column0 = place.panel * kPanel;
     const std::byte* codes = product.weight.codes.data() + place.panel * k_padded_ * kPanel;
     const float* column_scales = product.weight.scales.as<float>() + column0;
+    const Ahead ahead = panel_ahead(place, codes, k_padded_ * kPanel, rows);
+    for (std::int64_t r = 0; r < rows; r += kSummedRows) {
+      const std::int64_t count = std::min(kSummedRows, rows - r);
+      multiply_rows(row0 + r, count, {codes, column_scales, weights, r > 0},
+                    part_of(ahead, r, count, rows), out);
+      const tensor::MatrixView y = product.y.columns(column0, 0);
+      ops_.finish({out, count, std::min(kPanel, product.weight.n - column0), y.row_bytes(row0 + r),
+                   y.stride, y.type, product.bias.empty() ? nullptr : product.bias.data() + column0,
+                   nullptr, 0.0F});
+    }
+  }
+
+  struct Panel {
+    const std::byte* codes;
+    const float* column_scales;
+    float* outlier_weights;
+    bool has_them;  ///< from the rows before
+  };
+
+  /// Sums of `rows` rows against a panel, in f32.
+  void multiply_rows(std::int64_t row0, std::int64_t rows, const Panel& panel, const Ahead& ahead,
+                     float* out) const {
     auto* sums = reinterpret_cast<std::int32_t*>(out + rows * kPanel);
     std::fill_n(out, rows * kPanel, 0.0F);
-    ops_.multiply({operand_ + row0 * stride_, stride_, codes, k_padded_, rows, sums});
+    ops_.multiply({operand_ + row0 * stride_, stride_, panel.codes, k_padded_, rows, sums, ahead});
     if (outliers_ > 0) {  // after the product, which has brought the panel into the cache
-      ops_.outlier_weights(codes, column_scales, columns_, outliers_, weights);
+      if (!panel.has_them) {
+        ops_.outlier_weights(panel.codes, panel.column_scales, columns_, outliers_,
+                             panel.outlier_weights);
+      }
       ops_.multiply_outliers(
-          {outlier_x_ + row0 * outliers_, outliers_, weights, outliers_, rows, out});
+          {outlier_x_ + row0 * outliers_, outliers_, panel.outlier_weights, outliers_, rows, out});
     }
-    ops_.rescale(sums, rows, excess_ + row0, row_scales_ + row0, column_scales, out);
-    const tensor::MatrixView y = product.y.columns(column0, 0);
-    ops_.finish({out, rows, std::min(kPanel, product.weight.n - column0), y.row_bytes(row0),
-                 y.stride, y.type, product.bias.empty() ? nullptr : product.bias.data() + column0,
-                 nullptr, 0.0F});
+    ops_.rescale(sums, rows, excess_ + row0, row_scales_ + row0, panel.column_scales, out);
   }
 
   LinearCall& call_;

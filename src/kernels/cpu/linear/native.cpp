@@ -69,7 +69,11 @@ Operand in_stored_order(LinearCall& call, const Operand& x, std::int64_t k_padde
 }
 
 /// Depth of a decoded block: with few rows it stays in the first cache, with many in the second.
-std::int64_t decoded_depth(std::int64_t rows) { return rows <= 8 ? 64 : 512; }
+std::int64_t decoded_depth(std::int64_t rows, tensor::DType operand) {
+  constexpr std::int64_t kFirstCachePart = std::int64_t{16} << 10;
+  const auto element = static_cast<std::int64_t>(tensor::size_of(operand));
+  return rows <= 8 ? kFirstCachePart / (kPanel * element) : 512;
+}
 
 /// What one thread writes to.
 struct Scratch {
@@ -98,7 +102,7 @@ class Job {
       : call_(call),
         ops_(ops),
         k_padded_(round_up(call.weight.k, ops.unit)),
-        depth_(decoded_depth(call.x.rows)),
+        depth_(decoded_depth(call.x.rows, ops.operand)),
         flat_(ops.decode_flat != nullptr && call.weight.k % precision::kFourBitBlock != 0),
         division_(call),
         x_(in_stored_order(call, load_operand(call, ops, k_padded_), k_padded_)) {}
@@ -125,29 +129,47 @@ class Job {
     const std::int64_t rows = division_.row_count(index);
     if (flat_) {
       multiply_flat(place, row0, rows, scratch);
+      finish(place, row0, rows, scratch.acc);
+      return;
+    }
+    const PanelSource source = ops_.source(place.product.weight, place.panel, ops_, scratch.scales);
+    if (ops_.decode == nullptr) {
+      multiply_stored(place, source, row0, rows, scratch);
+      return;
+    }
+    if (rows == 1 && ops_.single != nullptr) {
+      ops_.single(source, x_.at(row0, 0), k_padded_, scratch.acc);
     } else {
-      const PanelSource source =
-          ops_.source(place.product.weight, place.panel, ops_, scratch.scales);
-      if (rows == 1 && ops_.single != nullptr) {
-        ops_.single(source, x_.at(row0, 0), k_padded_, scratch.acc);
-      } else {
-        multiply(source, row0, rows, scratch);
-      }
+      multiply_decoded(source, row0, rows, scratch);
     }
     finish(place, row0, rows, scratch.acc);
   }
 
-  void multiply(const PanelSource& source, std::int64_t row0, std::int64_t rows,
-                const Scratch& scratch) const {
-    std::fill_n(scratch.acc, rows * kPanel, 0.0F);
-    if (ops_.decode == nullptr) {
-      ops_.multiply({x_.at(row0, 0), x_.stride, source.codes, k_padded_, rows, scratch.acc});
-      return;
+  void start(std::int64_t rows, float* acc) const {
+    if (!ops_.starts) std::fill_n(acc, rows * kPanel, 0.0F);
+  }
+
+  void multiply_stored(const PanelPlace& place, const PanelSource& source, std::int64_t row0,
+                       std::int64_t rows, const Scratch& scratch) const {
+    const std::int64_t bytes = k_padded_ * kPanel * x_.element;
+    const Ahead ahead = panel_ahead(place, source.codes, bytes, rows);
+    for (std::int64_t r = 0; r < rows; r += kSummedRows) {
+      const std::int64_t count = std::min(kSummedRows, rows - r);
+      start(count, scratch.acc);
+      ops_.multiply({x_.at(row0 + r, 0), x_.stride, source.codes, k_padded_, count, scratch.acc,
+                     part_of(ahead, r, count, rows), true});
+      finish(place, row0 + r, count, scratch.acc);
     }
+  }
+
+  void multiply_decoded(const PanelSource& source, std::int64_t row0, std::int64_t rows,
+                        const Scratch& scratch) const {
+    start(rows, scratch.acc);
     for (std::int64_t i = 0; i < k_padded_; i += depth_) {
       const std::int64_t end = std::min(k_padded_, i + depth_);
       ops_.decode(source, i, end, scratch.panel);
-      ops_.multiply({x_.at(row0, i), x_.stride, scratch.panel, end - i, rows, scratch.acc});
+      ops_.multiply(
+          {x_.at(row0, i), x_.stride, scratch.panel, end - i, rows, scratch.acc, Ahead{}, i == 0});
     }
   }
 

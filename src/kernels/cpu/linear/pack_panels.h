@@ -46,8 +46,8 @@ PackedWeight pack_panels(const precision::EncodedTensor& weight, std::int64_t pa
   PackedWeight packed;
   packed.n = weight.rows;
   packed.k = weight.cols;
-  packed.codes = tensor::Buffer(static_cast<std::size_t>(panels * bytes));
-  packed.scales = tensor::Buffer(static_cast<std::size_t>(panels * panel_scale_bytes));
+  packed.codes = tensor::Buffer::lasting(static_cast<std::size_t>(panels * bytes));
+  packed.scales = tensor::Buffer::lasting(static_cast<std::size_t>(panels * panel_scale_bytes));
   packed.rest.encoding = weight.encoding;
   packed.rest.rows = weight.rows;
   packed.rest.cols = weight.cols;

@@ -10,6 +10,20 @@
 // (native.cpp, int8_dynamic.cpp) put them together and are compiled once.
 namespace assay::kernels::cpu {
 
+/// What is read after a block's panel, so that it may be brought near meanwhile.
+struct Ahead {
+  const std::byte* from = nullptr;
+  std::int64_t bytes = 0;
+};
+
+/// The share that `count` of `rows` rows from `row` on bring near.
+[[nodiscard]] inline Ahead part_of(const Ahead& all, std::int64_t row, std::int64_t count,
+                                   std::int64_t rows) {
+  if (all.bytes == 0) return {};
+  const std::int64_t begin = all.bytes * row / rows;
+  return {all.from + begin, all.bytes * (row + count) / rows - begin};
+}
+
 /// acc[r][c] += sum over i < k, ascending, of x[r][i] * panel[i][c]; acc has kPanel columns.
 struct Block {
   const void* x;          ///< operand type of the kernel
@@ -18,6 +32,8 @@ struct Block {
   std::int64_t k;  ///< whole units
   std::int64_t rows;
   float* acc;
+  Ahead ahead = {};
+  bool first = false;  ///< acc is written, not added to; only where NativeOps::starts says so
 };
 
 /// acc[r][c] = the same in int32, but for what rows have in excess; x are int8 codes, or what
@@ -29,6 +45,7 @@ struct IntegerBlock {
   std::int64_t k;
   std::int64_t rows;
   std::int32_t* acc;
+  Ahead ahead = {};
 };
 
 /// One panel's weights in their encoding.
@@ -71,6 +88,7 @@ struct NativeOps {
   std::int64_t unit;
   void (*load_row)(const LoadRow& row);
   void (*multiply)(const Block& block);
+  bool starts = false;  ///< multiply heeds Block::first; else acc is zeroed before
   void (*finish)(const Finish& finish);
   void (*half_to_float)(const std::uint16_t* in, std::int64_t count, float* out);
   /// out[c] = bytes[c] * factor[c] for a panel's columns.

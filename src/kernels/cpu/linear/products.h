@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/linear/layout.h"
+#include "kernels/cpu/linear/panel_ops.h"
 
 // The panels of all products of a call, counted through.
 namespace assay::kernels::cpu {
@@ -29,6 +30,19 @@ struct PanelPlace {
     if (panel < own) return {other, panel};
   }
   fail(ErrorCode::internal, "panel {} lies beyond the last of a product", panel);
+}
+
+/// Rows whose sums stay in the first cache until they are rounded.
+inline constexpr std::int64_t kSummedRows = 96;
+
+/// Below so many rows a panel is read as fast as memory gives it anyway.
+inline constexpr std::int64_t kReadAheadRows = 17;
+
+/// The panel behind this one in its weight, if it is worth reading ahead.
+[[nodiscard]] inline Ahead panel_ahead(const PanelPlace& place, const std::byte* codes,
+                                       std::int64_t bytes, std::int64_t rows) {
+  const bool last = place.panel + 1 >= panel_count(place.product.weight.n);
+  return last || rows < kReadAheadRows ? Ahead{} : Ahead{codes + bytes, bytes};
 }
 
 /// How outputs are divided: item i is panel i / groups, rows of group i % groups. Few panels leave
