@@ -1,5 +1,6 @@
 #include <fmt/ranges.h>
 
+#include "base/io.h"
 #include "base/names.h"
 #include "models/synthetic.h"
 
@@ -56,7 +57,7 @@ Json synthetic_config(const std::string& like) {
     return config;
   }
   const auto known = synthetic_names();
-  fail(ErrorCode::usage, "no synthetic model is like '{}'{}; known are {}", like,
+  fail(ErrorCode::usage, "no synthetic model is like '{}'{}; known are {}", base::printable(like),
        base::did_you_mean(like, known), fmt::join(known, ", "));
 }
 

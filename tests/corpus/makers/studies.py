@@ -78,6 +78,7 @@ def studies():
             "'a\\nb' stands twice"),
         "device-of-two-lines": (changed("device: [cpu]", 'device: ["c\\npu"]', ENCODER), "c\\npu"),
         "task-of-two-lines": (changed("task: sst2", 'task: "ss\\nt2"'), "ss\\nt2"),
+        "synthetic-of-two-lines": (changed("model: some/model", 'model: "synthetic:a\\nb"'), "a\\nb"),
         "recipe-twice": (changed("[bf16, int8,", "[bf16, int8, int8,"), "stands twice"),
         "no-recipe": (changed("[bf16, int8, C-1, E-A, N-1]", "[]"), "'recipes' is empty"),
         "no-model": (b"models: []\n", "'models' is empty"),
