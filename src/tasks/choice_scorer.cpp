@@ -89,18 +89,9 @@ void ChoiceScorer::add_stems(std::size_t item) {
       fail(ErrorCode::usage, "choice {} of item {} has {} tokens, more than the {} positions of {}",
            c + 1, item + 1, count, most, model_.source().name());
     }
-    // Choices of one length lose the same tokens.
-    const std::size_t keep = most + 1 - count;
-    const auto same =
-        std::find_if(stems_.begin() + static_cast<std::ptrdiff_t>(before), stems_.end(),
-                     [&](const Stem& stem) { return stem.context.size() == keep; });
-    if (same != stems_.end()) {
-      same->choices.push_back(c);
-      continue;
-    }
+    const auto keep = static_cast<std::ptrdiff_t>(most + 1 - count);
     stems_.push_back({.item = item,
-                      .context = {tokens.context.end() - static_cast<std::ptrdiff_t>(keep),
-                                  tokens.context.end()},
+                      .context = {tokens.context.end() - keep, tokens.context.end()},
                       .choices = {c}});
   }
   truncated_ += stems_.size() > before ? 1 : 0;

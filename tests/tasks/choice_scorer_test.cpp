@@ -153,16 +153,6 @@ TEST(ChoiceScorer, TooLongContextsLoseTokensOnTheLeft) {
                    .continuations = {item.continuations[1]}};
   const Scores expected = score(*model, std::vector<ChoiceTokens>{cut}, {});
   EXPECT_EQ(scores[0][1].log_likelihood, expected[0][0].log_likelihood);
-  // A third one of the second's length shares its context.
-  const std::int64_t before = scorer.tokens();
-  item.continuations.push_back(random_tokens(random, 5, vocabulary));
-  const std::vector<ChoiceTokens> three = {item};
-  EXPECT_EQ(ChoiceScorer(*model, three, {}).tokens(), before + 4);
-  const Scores shared = score(*model, three, {});
-  EXPECT_EQ(shared[0][1].log_likelihood, scores[0][1].log_likelihood);
-  cut.continuations[0] = item.continuations[2];
-  EXPECT_EQ(shared[0][2].log_likelihood,
-            score(*model, std::vector<ChoiceTokens>{cut}, {})[0][0].log_likelihood);
   item.continuations[0] = random_tokens(random, most + 1, vocabulary);
   const std::vector<ChoiceTokens> hopeless = {item};
   expect_error(ErrorCode::usage, {"choice 1 of item 1", "positions"},
