@@ -48,13 +48,8 @@ def count(recipe, steps):
     return int(re.search(r"^(?:summary|totals): (\d+)", text, re.MULTILINE).group(1))
 
 
-def least(recipe, steps):
-    """Of two runs: Highway looks at the clock when it is loaded, for longer on a busy machine."""
-    return min(count(recipe, steps) for _ in range(2))
-
-
 def instructions_of_a_step(recipe):
-    return round((least(recipe, MORE) - least(recipe, FEW)) / (MORE - FEW))
+    return round((count(recipe, MORE) - count(recipe, FEW)) / (MORE - FEW))
 
 
 class DecodeStep(unittest.TestCase):
