@@ -27,8 +27,6 @@ using MatchData = std::unique_ptr<pcre2_match_data, Deleter<pcre2_match_data_fre
 using MatchContext = std::unique_ptr<pcre2_match_context, Deleter<pcre2_match_context_free>>;
 using CompileContext = std::unique_ptr<pcre2_compile_context, Deleter<pcre2_compile_context_free>>;
 
-constexpr std::size_t kLongestPattern = std::size_t{1} << 18;  // with the members of its classes
-
 std::string message_of(int code) {
   std::array<PCRE2_UCHAR, 160> text{};
   pcre2_get_error_message(code, text.data(), text.size());

@@ -9,10 +9,13 @@
 
 namespace assay::text {
 
+/// Bytes of a pattern of PCRE2's; one of tokenizer.json counts with the members of its classes.
+inline constexpr std::size_t kLongestPattern = std::size_t{1} << 16;
+
 /// A pattern in the dialect of tokenizer.json (Oniguruma's Ruby syntax, Unicode classes) as one of
 /// PCRE2's. What the two read differently is rewritten (\s, \w, \uXXXX, (?m)) or refused as
 /// bad_data with `where` and the position ([a&&b], nested sets, \h, {1,3}+), never read with
-/// another meaning.
+/// another meaning. Stops at kLongestPattern.
 [[nodiscard]] std::string translate_pattern(std::string_view pattern, const std::string& where);
 
 /// The pattern that matches `literal` and nothing else.

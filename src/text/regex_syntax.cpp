@@ -32,6 +32,7 @@ class Translator {
 
   std::string run() {
     while (!done()) {
+      check_length();
       const char c = pattern_[at_];
       if (c == '\\') {
         escape();
@@ -61,6 +62,15 @@ class Translator {
     fail(ErrorCode::bad_data,
          "{}: the splitting pattern '{}' uses {} at byte {}, which is not supported", where_,
          base::printable(pattern_), what, at_);
+  }
+
+  /// A class of three bytes may have members of a thousand: what a file says may not grow on.
+  void check_length() const {
+    if (out_.size() <= kLongestPattern) return;
+    fail(ErrorCode::bad_data,
+         "{}: the splitting pattern has more than {} bytes with the members of its classes, at "
+         "byte {}",
+         where_, kLongestPattern, at_);
   }
 
   void escape() {
@@ -143,6 +153,7 @@ class Translator {
     copy(next_is("[^") ? 2 : 1);
     if (!done() && pattern_[at_] == ']') refuse("']' as the first member of a set");
     while (!done() && pattern_[at_] != ']') {
+      check_length();
       if (next_is("[:")) {
         const auto close = pattern_.find(":]", at_);
         if (close == std::string_view::npos) refuse("an unclosed [:");

@@ -85,6 +85,17 @@ TEST(Regex, CatastrophicPatternsEnd) {
                [&] { regex.find_all(std::string(60, 'a') + "c b", ranges); });
 }
 
+TEST(Regex, PatternsDoNotGrowWithoutEnd) {
+  std::string classes;
+  for (int i = 0; i < 100'000; ++i) classes += "\\pL";
+  for (const std::string& pattern : {classes, "[" + classes + "]"}) {
+    const std::string message =
+        testing::expect_error(ErrorCode::bad_data, {"tokenizer.json", "more than 65536 bytes"},
+                              [&] { (void)translate_pattern(pattern, "tokenizer.json"); });
+    EXPECT_LT(message.size(), 200U);
+  }
+}
+
 TEST(Regex, LongRunsEnd) {
   const std::string spaces(3'000'000, ' ');
   const std::string pattern = R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
