@@ -61,12 +61,12 @@ void keep(Quantity& slot, const Quantity& found) {
   if (!slot.value && (found.value || slot.reason.empty())) slot = found;
 }
 
-std::vector<std::string> marks_of(const Json& row) {
-  std::vector<std::string> marks;
-  for (const Json& mark : row.value("marks", Json::array())) {
-    if (mark.is_string()) marks.push_back(mark.get<std::string>());
+std::vector<std::string> texts(const Json& row, const char* key) {
+  std::vector<std::string> result;
+  for (const Json& text : row.value(key, Json::array())) {
+    if (text.is_string()) result.push_back(text.get<std::string>());
   }
-  return marks;
+  return result;
 }
 
 void add_row(CellFacts& facts, const Json& row) {
@@ -75,14 +75,14 @@ void add_row(CellFacts& facts, const Json& row) {
   const Quantity energy = quantity(metrics, "energy_net");
   if (has(metrics, "tokens_per_second")) {
     const Quantity rate = quantity(metrics, "tokens_per_second");
-    facts.speeds.push_back({test, rate, rate, energy, marks_of(row)});
+    facts.speeds.push_back({test, rate, rate, energy, texts(row, "marks")});
   } else if (has(metrics, "latency")) {
     const Quantity time = quantity(metrics, "latency");
-    facts.speeds.push_back({test, time, inverse(time), energy, marks_of(row)});
+    facts.speeds.push_back({test, time, inverse(time), energy, texts(row, "marks")});
   } else if (test != "fidelity") {
     const auto* name = std::ranges::find_if(kScoreMetrics, [&](auto n) { return has(metrics, n); });
     if (name != kScoreMetrics.end()) {
-      facts.scores.push_back({test + " " + *name, quantity(metrics, *name)});
+      facts.scores.push_back({test + " " + *name, quantity(metrics, *name), texts(row, "notes")});
     }
   }
   if (!facts.weight_bytes) facts.weight_bytes = quantity(metrics, "weight_bytes").value;

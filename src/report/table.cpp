@@ -61,7 +61,9 @@ std::string score_text(const CellFacts& cell, const std::string& title, Notes& n
   const Quantity& metric = found->metric;
   if (!metric.value) return metric.reason.empty() ? "" : kNothing + notes.add(metric.reason);
   const bool share = !title.ends_with("perplexity");
-  return with_spread(metric, share ? 100 : 1) + (share ? " %" : "");
+  std::string text = with_spread(metric, share ? 100 : 1) + (share ? " %" : "");
+  for (const auto& note : found->notes) text += notes.add(note);
+  return text;
 }
 
 /// The value, or a dash with a note why there is none; empty where nobody asked.

@@ -261,6 +261,20 @@ TEST(Table, OfAnEncoderShowsTimeCosineAndScores) {
       "fastest of 2 proved recipes whose cosine to fp32 is at least 0.999.");
 }
 
+/// What was cut from prompts or how a score came about stands under the table, once.
+TEST(Table, NotesOfAScoreAreUnderIt) {
+  std::vector<StoredCell> cells = {encoder_cell("fp32", "f32", 4.0, 1.0),
+                                   encoder_cell("int8", "int8", 2.0, 0.99951)};
+  for (auto& cell : cells) cell.rows[2]["notes"] = {"3 of 9 items were cut at the end"};
+  const std::string text = table(cells, false);
+  const auto note = text.find("\n¹ 3 of 9 items were cut at the end\n");
+  EXPECT_NE(note, std::string::npos) << text;
+  EXPECT_EQ(note, text.rfind("\n¹ 3 of 9"));
+  const auto mark = text.find("90.5 ±0.66 %¹");
+  EXPECT_NE(mark, std::string::npos) << text;
+  EXPECT_NE(text.rfind("90.5 ±0.66 %¹"), mark) << "both rows";
+}
+
 TEST(Table, DifferentMachinesAreNamed) {
   auto cells = example();
   cells[1].environment["cpu"] = "Y";

@@ -45,7 +45,7 @@ inline std::int32_t split_codes(const std::int8_t* codes, std::int64_t k_padded,
 #endif
   for (; i < k_padded; ++i) {
     std::uint8_t* to = out + i / kByteUnit * kSplitUnit + i % kByteUnit;
-    const auto code = static_cast<int>(codes[i]);
+    const std::int8_t code = codes[i];
     to[0] = static_cast<std::uint8_t>(code < 0 ? -code : code);
     to[kByteUnit] = code < 0 ? 0xff ^ kByteOffset : kByteOffset;
     if (code < 0) negative -= code;
