@@ -11,7 +11,17 @@ namespace assay::kernels::cpu {
 /// time; contents do not survive the op that asked.
 class Workspace {
  public:
-  enum Slot { kActivation, kCodes, kScales, kAccumulator, kOutlier, kAttention, kOther, kSlots };
+  enum Slot {
+    kActivation,
+    kArranged,
+    kCodes,
+    kScales,
+    kAccumulator,
+    kOutlier,
+    kAttention,
+    kOther,
+    kSlots
+  };
   [[nodiscard]] std::byte* get(Slot slot, std::size_t bytes) {
     if (buffers_[slot].size() < bytes) buffers_[slot] = tensor::Buffer(bytes);
     return buffers_[slot].data();

@@ -5,8 +5,9 @@
 #include "kernels/cpu/amx/tiles.h"
 #include "kernels/cpu/vnni/table.h"
 
-// AMX: every product is one of tiles, for any number of rows. What is not a product (decoding,
-// scales, outputs) is that of the instruction sets below.
+// AMX: products are those of tiles, but for one row of codes, which is decoded and multiplied by
+// VDPBF16PS at once. What is not a product (decoding, scales, outputs) is that of the instruction
+// sets below.
 namespace assay::kernels::cpu {
 namespace {
 
@@ -15,7 +16,6 @@ struct Path {
   static NativeOps native(NativeOps ops) {
     ops.multiply = amx::multiply_bf16;
     ops.starts = true;
-    ops.single = nullptr;  // its products would be VDPBF16PS
     return ops;
   }
   static Int8Ops int8(Int8Ops ops) {

@@ -6,8 +6,10 @@
 #include "precision/constants.h"
 
 // A linear layer on activations in the compute type. Threads take panels of output columns, and
-// groups of rows where panels are few; never parts of the depth. Every output is one accumulator
-// over ascending depth: it has the same bits in any batch and on any number of threads.
+// groups of rows where panels are few; never parts of the depth: every output has the same bits on
+// any number of threads. It is one accumulator over ascending depth, with the same bits in any
+// batch, but for a call of a single row of codes in bf16, which may have sums of its own
+// (NativeOps::single).
 namespace assay::kernels::cpu {
 namespace {
 
@@ -68,6 +70,17 @@ Operand in_stored_order(LinearCall& call, const Operand& x, std::int64_t k_padde
                         : gather<std::uint16_t>(call, x, order, k_padded);
 }
 
+/// What NativeOps::single reads, if this call uses it.
+const std::byte* load_single(LinearCall& call, const NativeOps& ops, const Operand& x,
+                             std::int64_t k_padded) {
+  if (call.x.rows != 1 || ops.single == nullptr) return nullptr;
+  if (ops.arrange == nullptr) return x.at(0, 0);
+  const std::int64_t bytes = ops.arranged_depth(k_padded) * x.element;
+  std::byte* out = call.workspace.get(Workspace::kArranged, static_cast<std::size_t>(bytes));
+  ops.arrange(x.at(0, 0), k_padded, out);
+  return out;
+}
+
 /// Depth of a decoded block: with few rows it stays in the first cache, with many in the second.
 std::int64_t decoded_depth(std::int64_t rows, tensor::DType operand) {
   constexpr std::int64_t kFirstCachePart = std::int64_t{16} << 10;
@@ -105,7 +118,8 @@ class Job {
         depth_(decoded_depth(call.x.rows, ops.operand)),
         flat_(ops.decode_flat != nullptr && call.weight.k % precision::kFourBitBlock != 0),
         division_(call),
-        x_(in_stored_order(call, load_operand(call, ops, k_padded_), k_padded_)) {}
+        x_(in_stored_order(call, load_operand(call, ops, k_padded_), k_padded_)),
+        single_(load_single(call, ops, x_, k_padded_)) {}
 
   void run() {
     const ScratchPlan plan(call_, ops_, division_.group_rows, depth_);
@@ -137,8 +151,8 @@ class Job {
       multiply_stored(place, source, row0, rows, scratch);
       return;
     }
-    if (rows == 1 && ops_.single != nullptr) {
-      ops_.single(source, x_.at(row0, 0), k_padded_, scratch.acc);
+    if (single_ != nullptr) {
+      ops_.single(source, single_, k_padded_, scratch.acc);
     } else {
       multiply_decoded(source, row0, rows, scratch);
     }
@@ -203,6 +217,7 @@ class Job {
   bool flat_;
   Division division_;
   Operand x_;
+  const std::byte* single_;  ///< the row for NativeOps::single, or nullptr
 };
 
 }  // namespace

@@ -99,9 +99,14 @@ struct NativeOps {
                         float* scratch);
   /// Depths [begin, end), whole units, to the operand type; nullptr: packed as operands already.
   void (*decode)(const PanelSource& source, std::int64_t begin, std::int64_t end, void* out);
-  /// One row against a whole panel without a decoded copy; the bits of decode and multiply. acc is
-  /// written. nullptr: there is none.
+  /// A call's only row against a whole panel without a decoded copy. acc is written. Operands of
+  /// f32 have the bits of decode and multiply; others may be summed in another order. nullptr:
+  /// there is none.
   void (*single)(const PanelSource& source, const void* x, std::int64_t k, float* acc);
+  /// Brings the k operands of that row into the order in which `single` reads them,
+  /// arranged_depth(k) operands; nullptr: it takes them as they are.
+  void (*arrange)(const void* x, std::int64_t k, void* out) = nullptr;
+  std::int64_t (*arranged_depth)(std::int64_t k) = nullptr;
   /// decode for 4-bit blocks that cross rows; f32 operands only.
   void (*decode_flat)(const PackedWeight& weight, std::int64_t panel, std::int64_t begin,
                       std::int64_t end, tensor::DType compute, float* out);

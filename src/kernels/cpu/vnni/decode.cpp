@@ -134,16 +134,9 @@ ASSAY_VNNI void decode_nibbles(const PanelSource& s, std::int64_t begin, std::in
                                void* out) {
   decode<NibbleVisitor<false>>(s, begin, end, out);
 }
-ASSAY_VNNI void single_nibbles(const PanelSource& s, const void* x, std::int64_t k, float* acc) {
-  single<NibbleVisitor<false>>(s, x, k, acc);
-}
 ASSAY_VNNI void decode_nibbles_minima(const PanelSource& s, std::int64_t begin, std::int64_t end,
                                       void* out) {
   decode<NibbleVisitor<true>>(s, begin, end, out);
-}
-ASSAY_VNNI void single_nibbles_minima(const PanelSource& s, const void* x, std::int64_t k,
-                                      float* acc) {
-  single<NibbleVisitor<true>>(s, x, k, acc);
 }
 
 }  // namespace assay::kernels::cpu::vnni

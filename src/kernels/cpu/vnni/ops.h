@@ -22,6 +22,14 @@ inline NativeOps bf16_ops(std::int64_t unit, decltype(NativeOps::source) source,
   return ops;
 }
 
+inline NativeOps nibble_ops(decltype(NativeOps::source) source, decltype(NativeOps::decode) decode,
+                            decltype(NativeOps::single) single) {
+  NativeOps ops = bf16_ops(kNibbleUnit, source, decode, single);
+  ops.arrange = arrange_row;
+  ops.arranged_depth = arranged_depth;
+  return ops;
+}
+
 template <Encoding E>
 [[nodiscard]] NativeOps ops_of() {
   if constexpr (E == Encoding::bf16) return bf16_ops(kBf16Unit, source_codes, nullptr, nullptr);
@@ -31,19 +39,19 @@ template <Encoding E>
     return ops;
   }
   if constexpr (E == Encoding::nf4) {
-    return bf16_ops(kNibbleUnit, source_nf4, decode_nibbles, single_nibbles);
+    return nibble_ops(source_nf4, decode_nibbles, single_nibbles);
   }
   if constexpr (E == Encoding::fp4) {
-    return bf16_ops(kNibbleUnit, source_fp4, decode_nibbles, single_nibbles);
+    return nibble_ops(source_fp4, decode_nibbles, single_nibbles);
   }
   if constexpr (E == Encoding::q4_0) {
-    return bf16_ops(kNibbleUnit, source_q4_0, decode_nibbles, single_nibbles);
+    return nibble_ops(source_q4_0, decode_nibbles, single_nibbles);
   }
   if constexpr (E == Encoding::q4_1) {
-    return bf16_ops(kNibbleUnit, source_q4_1, decode_nibbles_minima, single_nibbles_minima);
+    return nibble_ops(source_q4_1, decode_nibbles_minima, single_nibbles_minima);
   }
   if constexpr (E == Encoding::int4) {
-    return bf16_ops(kNibbleUnit, source_int4, decode_nibbles_minima, single_nibbles_minima);
+    return nibble_ops(source_int4, decode_nibbles_minima, single_nibbles_minima);
   }
   if constexpr (E == Encoding::q8_0) {
     return bf16_ops(kByteUnit, source_q8_0, decode_scaled_bytes, single_scaled_bytes);
@@ -54,7 +62,8 @@ template <std::size_t I>
 [[nodiscard]] NativeOps block_ops() {
   const Steps steps = block_steps(I);
   const bool nibbles = precision::kBlockForms[I].form->bits == 4;
-  return bf16_ops(nibbles ? kNibbleUnit : kPlaneUnit, source_blocks, steps.decode, steps.single);
+  return nibbles ? nibble_ops(source_blocks, steps.decode, steps.single)
+                 : bf16_ops(kPlaneUnit, source_blocks, steps.decode, steps.single);
 }
 
 [[nodiscard]] inline Int8Ops int8_ops() {

@@ -31,9 +31,13 @@ void single_codes(const PanelSource&, const void* x, std::int64_t k, float* acc)
 void decode_scaled_bytes(const PanelSource&, std::int64_t begin, std::int64_t end, void* out);
 void single_scaled_bytes(const PanelSource&, const void* x, std::int64_t k, float* acc);
 void decode_nibbles(const PanelSource&, std::int64_t begin, std::int64_t end, void* out);
-void single_nibbles(const PanelSource&, const void* x, std::int64_t k, float* acc);
 void decode_nibbles_minima(const PanelSource&, std::int64_t begin, std::int64_t end, void* out);
+
+// ::single of 4-bit codes, and ::arrange and ::arranged_depth of the x that it takes.
+void single_nibbles(const PanelSource&, const void* x, std::int64_t k, float* acc);
 void single_nibbles_minima(const PanelSource&, const void* x, std::int64_t k, float* acc);
+void arrange_row(const void* x, std::int64_t k, void* out);
+[[nodiscard]] std::int64_t arranged_depth(std::int64_t k);
 
 /// The two for codes of this form (precision::kBlockForms).
 struct Steps {
