@@ -61,9 +61,11 @@ template <Encoding E>
 template <std::size_t I>
 [[nodiscard]] NativeOps block_ops() {
   const Steps steps = block_steps(I);
-  const bool nibbles = precision::kBlockForms[I].form->bits == 4;
-  return nibbles ? nibble_ops(source_blocks, steps.decode, steps.single)
-                 : bf16_ops(kPlaneUnit, source_blocks, steps.decode, steps.single);
+  constexpr precision::BlockForm kForm = *precision::kBlockForms[I].form;
+  constexpr bool kNibbles = kForm.bits == 4;
+  static_assert(!kNibbles || kForm.group == 32, "lookup_row.cpp reads blocks of 32 or 64");
+  return kNibbles ? nibble_ops(source_blocks, steps.decode, steps.single)
+                  : bf16_ops(kPlaneUnit, source_blocks, steps.decode, steps.single);
 }
 
 [[nodiscard]] inline Int8Ops int8_ops() {
