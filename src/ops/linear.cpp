@@ -327,7 +327,17 @@ void Linear::lookup(const Indices& ids, tensor::MatrixView y, Context& context) 
   if (ids.host.empty()) return;
   precision::KernelIdentity ran;
   dispatch(
-      y, context, [&] { ran = kernel_.cpu()->lookup(*cpu_weight_, ids.host, y); },
+      y, context,
+      [&] {
+        // Values of a row lie in as many cache lines: one thread would wait for each.
+        context.pool.parallel_for(y.rows, [&](int, std::int64_t begin, std::int64_t end) {
+          const auto count = static_cast<std::size_t>(end - begin);
+          const precision::KernelIdentity part =
+              kernel_.cpu()->lookup(*cpu_weight_, ids.host.subspan(std::size_t(begin), count),
+                                    y.slice(begin, end - begin));
+          if (begin == 0) ran = part;
+        });
+      },
       [&](CudaQueue& queue) {
         ran = kernel_.cuda()->lookup(*cuda_weight_, ids.device, y, queue.stream);
       });

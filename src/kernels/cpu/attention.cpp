@@ -70,6 +70,23 @@ HWY_INLINE FloatVec FoldAll(FloatTag d, FloatVec* sums) {
   }
 }
 
+/// Width of copied rows for which the distance of keys is a constant: else their addresses, more
+/// than there are registers, are read from memory again for every vector of products.
+constexpr std::size_t kUsualWidth = 64;
+
+/// sums[k] = products of the query and key k, lane by lane.
+template <typename KeyAt>
+HWY_INLINE void AddProducts(FloatTag d, const float* query, std::size_t width, const KeyAt& key,
+                            FloatVec* sums) {
+  for (std::size_t k = 0; k < kLanes; ++k) sums[k] = hn::Zero(d);
+  for (std::size_t i = 0; i < width; i += kLanes) {
+    const auto q = hn::Load(d, query + i);
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      sums[k] = hn::MulAdd(q, hn::LoadU(d, key(k) + i), sums[k]);
+    }
+  }
+}
+
 /// scores[j] = scale * q . key[j], soft-capped if asked, for the keys that are seen of `rows`, -inf
 /// for the others of the tile. Returns the largest.
 float Scores(const float* query, const TileView& keys, std::size_t rows, std::size_t width,
@@ -82,17 +99,18 @@ float Scores(const float* query, const TileView& keys, std::size_t rows, std::si
       hn::Store(hidden, d, scores + first);
       continue;
     }
-    const float* key[kLanes];
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      key[k] = keys.data + std::min(first + k, rows - 1) * keys.stride;
-    }
     FloatVec sums[kLanes];
-    for (std::size_t k = 0; k < kLanes; ++k) sums[k] = hn::Zero(d);
-    for (std::size_t i = 0; i < width; i += kLanes) {
-      const auto q = hn::Load(d, query + i);
+    if (keys.stride == kUsualWidth && first + kLanes <= rows) {
+      const float* key = keys.data + first * kUsualWidth;
+      AddProducts(
+          d, query, width, [key](std::size_t k) { return key + k * kUsualWidth; }, sums);
+    } else {
+      const float* key[kLanes];
       for (std::size_t k = 0; k < kLanes; ++k) {
-        sums[k] = hn::MulAdd(q, hn::LoadU(d, key[k] + i), sums[k]);
+        key[k] = keys.data + std::min(first + k, rows - 1) * keys.stride;
       }
+      AddProducts(
+          d, query, width, [&key](std::size_t k) { return key[k]; }, sums);
     }
     auto score = hn::Mul(FoldAll<kLanes>(d, sums), hn::Set(d, call.scale));
     if (call.soft_cap > 0) {

@@ -37,10 +37,10 @@ double RowSum(const tensor::MatrixView& x, std::int64_t row, float mean) {
   Chunk chunk;
   for (std::size_t begin = 0; begin < cols; begin += kChunk) {
     const std::size_t n = std::min(kChunk, cols - begin);
-    Load(x, row, begin, n, chunk);
+    const float* values = Load(x, row, begin, n, chunk);
     FloatVec sums[4] = {hn::Zero(d), hn::Zero(d), hn::Zero(d), hn::Zero(d)};
     for (std::size_t i = 0, k = 0; i < n; i += lanes, k = (k + 1) % 4) {
-      auto v = hn::LoadU(d, chunk.values + i);
+      auto v = hn::LoadU(d, values + i);
       if (!kSquares) {
         sums[k] = hn::Add(sums[k], v);
         continue;
@@ -62,17 +62,18 @@ void ScaleRow(const tensor::MatrixView& x, const tensor::MatrixView& y, std::int
   const auto center = hn::Set(d, mean);
   const auto scale = hn::Set(d, factor);
   const auto cols = static_cast<std::size_t>(x.cols);
-  Chunk chunk;
+  Chunk in, out;
   for (std::size_t begin = 0; begin < cols; begin += kChunk) {
     const std::size_t n = std::min(kChunk, cols - begin);
-    Load(x, row, begin, n, chunk);
+    const float* values = Load(x, row, begin, n, in);
+    float* scaled = Room(y, row, begin, n, out);
     for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
-      const auto v = hn::Mul(hn::Sub(hn::LoadU(d, chunk.values + i), center), scale);
+      const auto v = hn::Mul(hn::Sub(hn::LoadU(d, values + i), center), scale);
       const auto w = LoadUpTo(d, weight + begin + i, n - i);
       const auto b = bias == nullptr ? hn::Zero(d) : LoadUpTo(d, bias + begin + i, n - i);
-      hn::StoreU(hn::MulAdd(v, w, b), d, chunk.values + i);
+      hn::StoreU(hn::MulAdd(v, w, b), d, scaled + i);
     }
-    Store(chunk, y, row, begin, n);
+    Store(scaled, y, row, begin, n);
   }
 }
 
@@ -99,15 +100,14 @@ void AddRows(const tensor::MatrixView& x, const tensor::MatrixView& y, std::int6
              std::int64_t last) {
   const FloatTag d;
   const auto cols = static_cast<std::size_t>(x.cols);
-  Chunk a, b;
+  Chunk x_chunk, y_chunk;
   for (std::int64_t row = first; row < last; ++row) {
     for (std::size_t begin = 0; begin < cols; begin += kChunk) {
       const std::size_t n = std::min(kChunk, cols - begin);
-      Load(x, row, begin, n, a);
-      Load(y, row, begin, n, b);
+      float* a = Load(x, row, begin, n, x_chunk);
+      const float* b = Load(y, row, begin, n, y_chunk);
       for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
-        hn::StoreU(hn::Add(hn::LoadU(d, a.values + i), hn::LoadU(d, b.values + i)), d,
-                   a.values + i);
+        hn::StoreU(hn::Add(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, a + i);
       }
       Store(a, x, row, begin, n);
     }
@@ -151,29 +151,29 @@ struct SoftCap {
 };
 
 template <typename F>
-HWY_NOINLINE void Map(F f, std::size_t n, Chunk& chunk) {
+HWY_NOINLINE void Map(F f, std::size_t n, float* values) {
   const FloatTag d;
   for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
-    hn::StoreU(f(d, hn::LoadU(d, chunk.values + i)), d, chunk.values + i);
+    hn::StoreU(f(d, hn::LoadU(d, values + i)), d, values + i);
   }
 }
 
-void MapChunk(UnaryFunction function, std::size_t n, Chunk& chunk) {
+void MapChunk(UnaryFunction function, std::size_t n, float* values) {
   switch (function) {
     case UnaryFunction::gelu_erf:
-      return Map(GeluErf(), n, chunk);
+      return Map(GeluErf(), n, values);
     case UnaryFunction::gelu_tanh:
-      return Map(GeluTanh(), n, chunk);
+      return Map(GeluTanh(), n, values);
     case UnaryFunction::relu:
-      return Map(Relu(), n, chunk);
+      return Map(Relu(), n, values);
     case UnaryFunction::silu:
-      return Map(Silu(), n, chunk);
+      return Map(Silu(), n, values);
     case UnaryFunction::tanh:
-      return Map(HyperbolicTangent(), n, chunk);
+      return Map(HyperbolicTangent(), n, values);
   }
 }
 
-/// f(n, chunk) for every chunk of the rows.
+/// f(n, values) for every chunk of the rows.
 template <typename F>
 HWY_INLINE void MapRows(const tensor::MatrixView& x, std::int64_t first, std::int64_t last,
                         const F& f) {
@@ -182,9 +182,9 @@ HWY_INLINE void MapRows(const tensor::MatrixView& x, std::int64_t first, std::in
   for (std::int64_t row = first; row < last; ++row) {
     for (std::size_t begin = 0; begin < cols; begin += kChunk) {
       const std::size_t n = std::min(kChunk, cols - begin);
-      Load(x, row, begin, n, chunk);
-      f(n, chunk);
-      Store(chunk, x, row, begin, n);
+      float* values = Load(x, row, begin, n, chunk);
+      f(n, values);
+      Store(values, x, row, begin, n);
     }
   }
 }
@@ -209,7 +209,7 @@ const HalfTable& TableOf(UnaryFunction function, tensor::DType type) {
       std::uint16_t* part = table->data() + begin;
       std::iota(part, part + kChunk, static_cast<std::uint16_t>(begin));
       LoadFloats(type, part, kChunk, chunk.values);
-      MapChunk(function, kChunk, chunk);
+      MapChunk(function, kChunk, chunk.values);
       StoreFloats(chunk.values, kChunk, type, part);
     }
     lazy.table = std::move(table);
@@ -225,7 +225,7 @@ void LookUp(const HalfTable& table, const void* from, std::size_t n, std::uint16
 void ApplyRows(UnaryFunction function, const tensor::MatrixView& x, std::int64_t first,
                std::int64_t last) {
   if (x.type == tensor::DType::f32) {
-    MapRows(x, first, last, [&](std::size_t n, Chunk& chunk) { MapChunk(function, n, chunk); });
+    MapRows(x, first, last, [&](std::size_t n, float* values) { MapChunk(function, n, values); });
     return;
   }
   const HalfTable& table = TableOf(function, x.type);
@@ -241,22 +241,22 @@ void GateRows(UnaryFunction function, const tensor::MatrixView& gate, const tens
   const auto cols = static_cast<std::size_t>(gate.cols);
   const bool halves = gate.type != tensor::DType::f32;
   const HalfTable* table = halves ? &TableOf(function, gate.type) : nullptr;
-  Chunk a, b;
+  Chunk gate_chunk, up_chunk;
   HWY_ALIGN std::uint16_t found[kChunk];
   for (std::int64_t row = first; row < last; ++row) {
     for (std::size_t begin = 0; begin < cols; begin += kChunk) {
       const std::size_t n = std::min(kChunk, cols - begin);
+      float* a = Room(gate, row, begin, n, gate_chunk);
       if (halves) {  // f(gate) rounded to the type, as the references do
         LookUp(*table, At(gate, row, begin), n, found);
-        LoadFloats(gate.type, found, n, a.values);
+        LoadFloats(gate.type, found, n, a);
       } else {
-        Load(gate, row, begin, n, a);
+        Load(gate, row, begin, n, gate_chunk);
         MapChunk(function, n, a);
       }
-      Load(up, row, begin, n, b);
+      const float* b = Load(up, row, begin, n, up_chunk);
       for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
-        hn::StoreU(hn::Mul(hn::LoadU(d, a.values + i), hn::LoadU(d, b.values + i)), d,
-                   a.values + i);
+        hn::StoreU(hn::Mul(hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, a + i);
       }
       Store(a, gate, row, begin, n);
     }
@@ -266,13 +266,13 @@ void GateRows(UnaryFunction function, const tensor::MatrixView& gate, const tens
 void ScaleRows(float factor, const tensor::MatrixView& x, std::int64_t first, std::int64_t last) {
   const FloatTag d;
   MapRows(x, first, last,
-          [&](std::size_t n, Chunk& chunk) { Map(ScaleBy{hn::Set(d, factor)}, n, chunk); });
+          [&](std::size_t n, float* values) { Map(ScaleBy{hn::Set(d, factor)}, n, values); });
 }
 
 void CapRows(float cap, const tensor::MatrixView& x, std::int64_t first, std::int64_t last) {
   const FloatTag d;
   MapRows(x, first, last,
-          [&](std::size_t n, Chunk& chunk) { Map(SoftCap{hn::Set(d, cap)}, n, chunk); });
+          [&](std::size_t n, float* values) { Map(SoftCap{hn::Set(d, cap)}, n, values); });
 }
 
 void ClampedSwigluRows(float alpha, float limit, const tensor::MatrixView& gate,
@@ -281,17 +281,17 @@ void ClampedSwigluRows(float alpha, float limit, const tensor::MatrixView& gate,
   const auto highest = hn::Set(d, limit);
   const auto lowest = hn::Neg(highest);
   const auto cols = static_cast<std::size_t>(gate.cols);
-  Chunk a, b;
+  Chunk gate_chunk, up_chunk;
   for (std::int64_t row = first; row < last; ++row) {
     for (std::size_t begin = 0; begin < cols; begin += kChunk) {
       const std::size_t n = std::min(kChunk, cols - begin);
-      Load(gate, row, begin, n, a);
-      Load(up, row, begin, n, b);
+      float* a = Load(gate, row, begin, n, gate_chunk);
+      const float* b = Load(up, row, begin, n, up_chunk);
       for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
-        const auto g = hn::Min(hn::LoadU(d, a.values + i), highest);
-        const auto u = hn::Max(hn::Min(hn::LoadU(d, b.values + i), highest), lowest);
+        const auto g = hn::Min(hn::LoadU(d, a + i), highest);
+        const auto u = hn::Max(hn::Min(hn::LoadU(d, b + i), highest), lowest);
         const auto glu = hn::Mul(g, Sigmoid(d, hn::Mul(g, hn::Set(d, alpha))));
-        hn::StoreU(hn::Mul(hn::Add(u, hn::Set(d, 1.0F)), glu), d, a.values + i);
+        hn::StoreU(hn::Mul(hn::Add(u, hn::Set(d, 1.0F)), glu), d, a + i);
       }
       Store(a, gate, row, begin, n);
     }
@@ -302,16 +302,16 @@ void AddScaledRows(const tensor::MatrixView& x, const std::int32_t* index, const
                    const tensor::MatrixView& sums, std::int64_t first, std::int64_t last) {
   const FloatTag d;
   const auto cols = static_cast<std::size_t>(x.cols);
-  Chunk a, b;
+  Chunk x_chunk, sum_chunk;
   for (std::int64_t row = first; row < last; ++row) {
     const auto factor = hn::Set(d, factors[row]);
     for (std::size_t begin = 0; begin < cols; begin += kChunk) {
       const std::size_t n = std::min(kChunk, cols - begin);
-      Load(x, row, begin, n, a);
-      Load(sums, index[row], begin, n, b);
+      const float* a = Load(x, row, begin, n, x_chunk);
+      float* b = Load(sums, index[row], begin, n, sum_chunk);
       for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
-        const auto part = hn::Mul(hn::LoadU(d, a.values + i), factor);
-        hn::StoreU(hn::Add(hn::LoadU(d, b.values + i), part), d, b.values + i);
+        const auto part = hn::Mul(hn::LoadU(d, a + i), factor);
+        hn::StoreU(hn::Add(hn::LoadU(d, b + i), part), d, b + i);
       }
       Store(b, sums, index[row], begin, n);
     }

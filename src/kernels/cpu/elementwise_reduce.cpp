@@ -95,9 +95,9 @@ bool RowsFinite(const tensor::MatrixView& x) {
   for (std::int64_t row = 0; row < x.rows; ++row) {
     for (std::size_t begin = 0; begin < cols; begin += kChunk) {
       const std::size_t n = std::min(kChunk, cols - begin);
-      Load(x, row, begin, n, chunk);
+      const float* values = Load(x, row, begin, n, chunk);
       for (std::size_t i = 0; i < n; i += hn::Lanes(d)) {
-        sum = hn::MulAdd(hn::LoadU(d, chunk.values + i), hn::Zero(d), sum);
+        sum = hn::MulAdd(hn::LoadU(d, values + i), hn::Zero(d), sum);
       }
     }
   }

@@ -146,13 +146,25 @@ struct Chunk {
 inline std::byte* At(const tensor::MatrixView& m, std::int64_t row, std::size_t col) {
   return m.row_bytes(row) + col * tensor::size_of(m.type);
 }
-inline void Load(const tensor::MatrixView& m, std::int64_t row, std::size_t col, std::size_t n,
-                 Chunk& chunk) {
-  LoadFloats(m.type, At(m, row, col), n, chunk.values);
+/// Where n values of a row from `col` on are worked on: in the row itself if it is of f32 and they
+/// are whole vectors, else in `chunk`.
+inline float* Room(const tensor::MatrixView& m, std::int64_t row, std::size_t col, std::size_t n,
+                   Chunk& chunk) {
+  const bool in_place = m.type == tensor::DType::f32 && n == PadToLanes(n);
+  return in_place ? reinterpret_cast<float*>(At(m, row, col)) : chunk.values;
 }
-inline void Store(const Chunk& chunk, const tensor::MatrixView& m, std::int64_t row,
+/// The same, with the row's values in it.
+inline float* Load(const tensor::MatrixView& m, std::int64_t row, std::size_t col, std::size_t n,
+                   Chunk& chunk) {
+  float* values = Room(m, row, col, n, chunk);
+  if (values == chunk.values) LoadFloats(m.type, At(m, row, col), n, values);
+  return values;
+}
+/// Values from Room() or Load() to the row.
+inline void Store(const float* values, const tensor::MatrixView& m, std::int64_t row,
                   std::size_t col, std::size_t n) {
-  StoreFloats(chunk.values, n, m.type, At(m, row, col));
+  std::byte* to = At(m, row, col);
+  if (reinterpret_cast<const std::byte*>(values) != to) StoreFloats(values, n, m.type, to);
 }
 
 /// Horner's scheme; the highest coefficient comes first.

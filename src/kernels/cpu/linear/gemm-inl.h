@@ -6,7 +6,6 @@
 #define ASSAY_KERNELS_CPU_LINEAR_GEMM_INL_H_
 #endif
 
-#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "kernels/cpu/linear/panel_ops.h"
@@ -47,20 +46,49 @@ constexpr int kTileVectors = 8;
 constexpr int kWideRows = 3;
 constexpr int kWideVectors = HWY_MIN(2 * kTileVectors, kPanelVectors);
 
+/// Rows of x against a panel, and memory that is brought near meanwhile: a little at every depth,
+/// because a burst of reads would hold up the loads of the product.
+struct Tile {
+  const float* x;
+  std::int64_t stride;
+  const float* panel;
+  std::int64_t k;
+  float* acc;
+  bool first;  ///< acc is written, not added to
+  const std::byte* ahead;
+  std::int64_t ahead_step;  ///< bytes a depth
+
+  [[nodiscard]] Tile column_part(std::int64_t column, std::int64_t part) const {
+    Tile tile = *this;
+    tile.panel += column;
+    tile.acc += column;
+    tile.ahead += part * k * ahead_step;
+    return tile;
+  }
+};
+
 template <int Rows, int Vectors>
-HWY_INLINE void multiply_tile(const float* x, std::int64_t stride, const float* panel,
-                              std::int64_t k, float* acc) {
+HWY_INLINE void multiply_tile(const Tile& tile) {
   const F32 d;
+  const float* x = tile.x;
+  const std::int64_t stride = tile.stride;
+  const std::byte* ahead = tile.ahead;
   VecF sums[Rows][Vectors];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 16
-    for (int v = 0; v < Vectors; ++v) sums[r][v] = hn::Load(d, acc + r * kPanel + v * kLanes);
+    for (int v = 0; v < Vectors; ++v) {
+      sums[r][v] = tile.first ? hn::Zero(d) : hn::Load(d, tile.acc + r * kPanel + v * kLanes);
+    }
   }
-  for (std::int64_t i = 0; i < k; ++i) {
+  for (std::int64_t i = 0; i < tile.k; ++i) {
     VecF w[Vectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < Vectors; ++v) w[v] = hn::Load(d, panel + i * kPanel + v * kLanes);
+    for (int v = 0; v < Vectors; ++v) w[v] = hn::Load(d, tile.panel + i * kPanel + v * kLanes);
+    if constexpr (Rows > kWideRows) {
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += tile.ahead_step;
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
       const VecF a = hn::Set(d, x[r * stride + i]);
@@ -71,59 +99,67 @@ HWY_INLINE void multiply_tile(const float* x, std::int64_t stride, const float* 
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 16
-    for (int v = 0; v < Vectors; ++v) hn::Store(sums[r][v], d, acc + r * kPanel + v * kLanes);
+    for (int v = 0; v < Vectors; ++v) hn::Store(sums[r][v], d, tile.acc + r * kPanel + v * kLanes);
   }
 }
 
 /// Rows <= kTileRows rows over all columns of the panel.
 template <int Rows>
-HWY_NOINLINE void multiply_rows(const float* x, std::int64_t stride, const float* panel,
-                                std::int64_t k, float* acc) {
+HWY_NOINLINE void multiply_rows(const Tile& tile) {
   constexpr int kVectors = Rows <= kWideRows ? kWideVectors : kTileVectors;
   for (int v = 0; v < kPanelVectors; v += kVectors) {
-    multiply_tile<Rows, kVectors>(x, stride, panel + v * kLanes, k, acc + v * kLanes);
+    multiply_tile<Rows, kVectors>(tile.column_part(v * kLanes, v / kVectors));
   }
 }
 
 template <int Rows>
-HWY_INLINE void choose_rows(std::int64_t rows, const float* x, std::int64_t stride,
-                            const float* panel, std::int64_t k, float* acc) {
-  if (rows == Rows) return multiply_rows<Rows>(x, stride, panel, k, acc);
-  if constexpr (Rows > 1) choose_rows<Rows - 1>(rows, x, stride, panel, k, acc);
+HWY_INLINE void choose_rows(std::int64_t rows, const Tile& tile) {
+  if (rows == Rows) return multiply_rows<Rows>(tile);
+  if constexpr (Rows > 1) choose_rows<Rows - 1>(rows, tile);
 }
 
 /// Depths of a panel, 64 KiB, that stay in the second cache while all rows pass by.
 constexpr std::int64_t kCachedDepth = 512;
 
-/// Brings a part of what comes next near, while there is something to multiply.
-HWY_INLINE void prefetch_part(const float* from, std::int64_t values, std::int64_t part,
-                              std::int64_t parts) {
-  constexpr std::int64_t kLine = 16;
-  const std::int64_t lines = values / kLine;
-  for (std::int64_t i = lines * part / parts; i < lines * (part + 1) / parts; ++i) {
-    hwy::Prefetch(from + i * kLine);
+/// All rows against a part of a panel. Rows go into tiles of nearly equal height.
+inline void multiply_depths(const Block& block, std::int64_t begin, std::int64_t depth,
+                            const Ahead& ahead) {
+  const std::int64_t tiles = (block.rows + kTileRows - 1) / kTileRows;
+  constexpr std::int64_t kParts = kPanelVectors / kTileVectors;  // of a tile of many rows
+  const std::int64_t reads = tiles * kParts * depth;
+  const std::int64_t step = (ahead.bytes + reads - 1) / reads;
+  Tile tile{static_cast<const float*>(block.x) + begin,
+            block.x_stride,
+            static_cast<const float*>(block.panel) + begin * kPanel,
+            depth,
+            block.acc,
+            block.first && begin == 0,
+            ahead.from,
+            step};
+  if (step == 0) tile.ahead = static_cast<const std::byte*>(block.panel);
+  std::int64_t left = block.rows;
+  for (std::int64_t i = 0; i < tiles; ++i) {
+    const std::int64_t rows = (left + tiles - i - 1) / (tiles - i);
+    choose_rows<kTileRows>(rows, tile);
+    tile.x += rows * block.x_stride;
+    tile.acc += rows * kPanel;
+    tile.ahead += step * depth * kParts;
+    left -= rows;
   }
 }
 
-/// Block of f32 x and an f32 panel. Rows go into tiles of nearly equal height.
+/// Block of f32 x and an f32 panel. What is read ahead is the next depths, then the next panel's.
 inline void multiply_f32(const Block& block) {
-  const std::int64_t tiles = (block.rows + kTileRows - 1) / kTileRows;
+  const auto* panel = static_cast<const std::byte*>(block.panel);
+  constexpr std::int64_t kDepthBytes = kPanel * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t most = block.k <= 2 * kCachedDepth ? block.k : kCachedDepth;
   for (std::int64_t i = 0; i < block.k; i += most) {
     const std::int64_t depth = HWY_MIN(most, block.k - i);
-    const std::int64_t next = HWY_MIN(most, block.k - i - depth);
-    const auto* x = static_cast<const float*>(block.x) + i;
-    const auto* panel = static_cast<const float*>(block.panel) + i * kPanel;
-    float* acc = block.acc;
-    std::int64_t left = block.rows;
-    for (std::int64_t tile = 0; tile < tiles; ++tile) {
-      const std::int64_t rows = (left + tiles - tile - 1) / (tiles - tile);
-      prefetch_part(panel + depth * kPanel, next * kPanel, tile, tiles);
-      choose_rows<kTileRows>(rows, x, block.x_stride, panel, depth, acc);
-      x += rows * block.x_stride;
-      acc += rows * kPanel;
-      left -= rows;
-    }
+    const std::int64_t left = HWY_MIN(most, block.k - i - depth);
+    const std::int64_t bytes = HWY_MIN(block.ahead.bytes, most * kDepthBytes);
+    multiply_depths(block, i, depth,
+                    left > 0 ? Ahead{panel + (i + depth) * kDepthBytes, left * kDepthBytes}
+                             : Ahead{block.ahead.from, bytes});
   }
 }
 

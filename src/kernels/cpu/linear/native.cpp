@@ -167,8 +167,10 @@ class Job {
                        std::int64_t rows, const Scratch& scratch) const {
     const std::int64_t bytes = k_padded_ * kPanel * x_.element;
     const Ahead ahead = panel_ahead(place, source.codes, bytes, rows);
-    for (std::int64_t r = 0; r < rows; r += kSummedRows) {
-      const std::int64_t count = std::min(kSummedRows, rows - r);
+    // A deep panel of f32 would not stay near for a second group of rows.
+    const std::int64_t most = x_.element < 4 ? kSummedRows : rows;
+    for (std::int64_t r = 0; r < rows; r += most) {
+      const std::int64_t count = std::min(most, rows - r);
       start(count, scratch.acc);
       ops_.multiply({x_.at(row0 + r, 0), x_.stride, source.codes, k_padded_, count, scratch.acc,
                      part_of(ahead, r, count, rows), true});
