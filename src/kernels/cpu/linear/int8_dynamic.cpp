@@ -127,18 +127,18 @@ class Job {
   }
 
   void multiply() {
-    const Division division(call_);
+    const Division division(call_, stride_, false);
     const std::int64_t threads = call_.pool.threads();
     const std::int64_t sums = std::min(kSummedRows, m_) * kPanel;
     auto* acc = call_.workspace.array<float>(Workspace::kAccumulator, threads * sums * 2);
     auto* weights = call_.workspace.array<float>(Workspace::kOther, threads * outliers_ * kPanel);
-    call_.pool.parallel_for(division.items(), [&](int thread, std::int64_t begin,
-                                                  std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        item(find_panel(call_, i / division.groups), division.first_row(i), division.row_count(i),
-             acc + thread * sums * 2, weights + thread * outliers_ * kPanel);
-      }
-    });
+    call_.pool.parallel_for(
+        division.items(), [&](int thread, std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i) {
+            item(find_panel(call_, division.panel(i)), division.first_row(i), division.row_count(i),
+                 acc + thread * sums * 2, weights + thread * outliers_ * kPanel);
+          }
+        });
   }
 
   void item(const PanelPlace& place, std::int64_t row0, std::int64_t rows, float* out,

@@ -117,7 +117,8 @@ class Job {
         k_padded_(round_up(call.weight.k, ops.unit)),
         depth_(decoded_depth(call.x.rows, ops.operand)),
         flat_(ops.decode_flat != nullptr && call.weight.k % precision::kFourBitBlock != 0),
-        division_(call),
+        division_(call, k_padded_ * static_cast<std::int64_t>(tensor::size_of(ops.operand)),
+                  ops.decode != nullptr),
         x_(in_stored_order(call, load_operand(call, ops, k_padded_), k_padded_)),
         single_(load_single(call, ops, x_, k_padded_)) {}
 
@@ -138,7 +139,7 @@ class Job {
 
  private:
   void item(std::int64_t index, const Scratch& scratch) const {
-    const PanelPlace place = find_panel(call_, index / division_.groups);
+    const PanelPlace place = find_panel(call_, division_.panel(index));
     const std::int64_t row0 = division_.first_row(index);
     const std::int64_t rows = division_.row_count(index);
     if (flat_) {

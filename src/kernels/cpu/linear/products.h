@@ -45,26 +45,47 @@ inline constexpr std::int64_t kReadAheadRows = 17;
   return last || rows < kReadAheadRows ? Ahead{} : Ahead{codes + bytes, bytes};
 }
 
-/// How outputs are divided: item i is panel i / groups, rows of group i % groups. Few panels leave
-/// threads without work unless rows are divided too.
+/// Rows of x that stay in the second cache while all panels pass by.
+inline constexpr std::int64_t kNearBytes = std::int64_t{5} << 18;
+
+/// How outputs are divided into items: a panel and a group of rows. Few panels leave threads
+/// without work unless rows are divided too. Where x is larger than the second cache, a group meets
+/// all panels before the next one begins: panels are read once for a group, which is less than x
+/// once for a panel.
 struct Division {
   std::int64_t panels;
   std::int64_t rows;
+  bool rows_first;  ///< items count through the panels of a group, not the groups of a panel
   std::int64_t group_rows;
   std::int64_t groups;
 
-  explicit Division(const LinearCall& call)
+  /// row_bytes: of x as it is multiplied. decoded: panels are decoded for every item.
+  Division(const LinearCall& call, std::int64_t row_bytes, bool decoded)
       : panels(all_panels(call)),
         rows(call.x.rows),
-        group_rows(panels >= std::int64_t{4} * call.pool.threads() ? 256 : 48),
+        rows_first(rows * row_bytes > kNearBytes),
+        group_rows(rows_of_group(call, row_bytes, decoded)),
         groups((rows + group_rows - 1) / group_rows) {}
 
   [[nodiscard]] std::int64_t items() const { return panels * groups; }
+  [[nodiscard]] std::int64_t panel(std::int64_t item) const {
+    return rows_first ? item % panels : item / groups;
+  }
   [[nodiscard]] std::int64_t first_row(std::int64_t item) const {
-    return item % groups * group_rows;
+    return (rows_first ? item / panels : item % groups) * group_rows;
   }
   [[nodiscard]] std::int64_t row_count(std::int64_t item) const {
     return std::min(group_rows, rows - first_row(item));
+  }
+
+ private:
+  [[nodiscard]] std::int64_t rows_of_group(const LinearCall& call, std::int64_t row_bytes,
+                                           bool decoded) const {
+    constexpr std::int64_t kFew = 48, kMany = 256;
+    if (panels < std::int64_t{4} * call.pool.threads()) return kFew;
+    if (!rows_first || decoded) return kMany;
+    const std::int64_t near = kNearBytes / row_bytes / kSummedRows * kSummedRows;
+    return std::clamp(near, kSummedRows, kMany);
   }
 };
 
