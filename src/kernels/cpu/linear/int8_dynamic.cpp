@@ -12,12 +12,13 @@
 namespace assay::kernels::cpu {
 namespace {
 
-constexpr std::int64_t kSerialElements = 1 << 14;
+/// Whether so few elements are not worth a wake-up.
+[[nodiscard]] bool is_serial(std::int64_t elements) { return elements < 1 << 14; }
 
 /// Calls body(thread, begin, end), divided only where it is worth a wake-up.
 template <typename Body>
 void divide(base::ThreadPool& pool, std::int64_t count, std::int64_t elements, const Body& body) {
-  if (elements < kSerialElements) {
+  if (is_serial(elements)) {
     body(0, 0, count);
   } else {
     pool.parallel_for(count, body);
@@ -36,23 +37,18 @@ class Job {
         k_padded_(round_up(call.weight.k, kByteUnit)) {}
 
   void run() {
-    // Only a search for outliers has to see all rows before the first is quantized.
     const bool search = range_ == 0.0F && call_.fixed_outliers == nullptr && call_.threshold > 0.0F;
-    reserve(search ? m_ : call_.pool.threads());
+    reserve();
     if (range_ == 0.0F && call_.fixed_outliers != nullptr) {
       outliers_ = std::ssize(*call_.fixed_outliers);
       std::ranges::copy(*call_.fixed_outliers, columns_);
     }
-    if (search) {
-      divide(call_.pool, m_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
-        for (std::int64_t r = begin; r < end; ++r) load(r, x_ + r * k_);
-      });
-      find_outliers();
-    }
+    if (search) find_outliers();
+    const bool loaded = search && m_ == 1 && is_serial(k_);
     divide(call_.pool, m_, m_ * k_, [&](int thread, std::int64_t begin, std::int64_t end) {
+      float* x = x_ + thread * k_;
       for (std::int64_t r = begin; r < end; ++r) {
-        float* x = x_ + (search ? r : thread) * k_;
-        if (!search) load(r, x);
+        if (!loaded) load(r, x);
         quantize(r, thread, x);
       }
     });
@@ -61,19 +57,20 @@ class Job {
   }
 
  private:
-  /// x_rows: of activations in f32.
-  void reserve(std::int64_t x_rows) {
-    x_ = call_.workspace.array<float>(Workspace::kActivation, x_rows * k_);
-    // One slot, several arrays: outlier columns, their largest values, their activations.
-    columns_ = call_.workspace.array<std::int32_t>(Workspace::kOutlier, 2 * k_ + m_ * k_);
+  void reserve() {
+    const std::int64_t threads = call_.pool.threads();
+    x_ = call_.workspace.array<float>(Workspace::kActivation, threads * k_);
+    // One slot, several arrays: outlier columns, largest values by thread, outliers' activations.
+    columns_ =
+        call_.workspace.array<std::int32_t>(Workspace::kOutlier, (1 + threads) * k_ + m_ * k_);
     column_max_ = reinterpret_cast<float*>(columns_ + k_);
-    outlier_x_ = column_max_ + k_;
+    outlier_x_ = column_max_ + threads * k_;
     row_scales_ = call_.workspace.array<float>(Workspace::kScales, 2 * m_);
     excess_ = reinterpret_cast<std::int32_t*>(row_scales_ + m_);
     // Codes of a row, or of a row for each thread and split ones of all.
     const bool split = ops_.split != nullptr;
     stride_ = split ? 2 * k_padded_ : k_padded_;
-    const std::int64_t own = split ? round_up(call_.pool.threads() * k_padded_, 64) : 0;
+    const std::int64_t own = split ? round_up(threads * k_padded_, 64) : 0;
     codes_ = call_.workspace.array<std::int8_t>(Workspace::kCodes, own + m_ * stride_);
     operand_ = reinterpret_cast<std::uint8_t*>(codes_ + own);
   }
@@ -82,11 +79,22 @@ class Job {
     ops_.load_row({call_.x.row_bytes(r), call_.x.type, tensor::DType::f32, k_, k_, out});
   }
 
+  /// All rows have to be seen before the first is quantized. A thread converts its rows twice and
+  /// keeps none: reading back what another thread has written would take longer.
   void find_outliers() {
-    std::fill_n(column_max_, k_, 0.0F);
-    divide(call_.pool, k_, m_ * k_, [&](int, std::int64_t begin, std::int64_t end) {
-      ops_.column_max(x_, k_, m_, begin, end, column_max_);
+    const std::int64_t parts = is_serial(m_ * k_) ? 1 : call_.pool.threads();
+    std::fill_n(column_max_, parts * k_, 0.0F);
+    divide(call_.pool, m_, m_ * k_, [&](int thread, std::int64_t begin, std::int64_t end) {
+      float* x = x_ + thread * k_;
+      for (std::int64_t r = begin; r < end; ++r) {
+        load(r, x);
+        ops_.column_max(x, k_, 1, 0, k_, column_max_ + thread * k_);
+      }
     });
+    for (std::int64_t t = 1; t < parts; ++t) {
+      const float* part = column_max_ + t * k_;
+      for (std::int64_t i = 0; i < k_; ++i) column_max_[i] = std::max(column_max_[i], part[i]);
+    }
     for (std::int64_t i = 0; i < k_; ++i) {
       if (column_max_[i] >= call_.threshold) columns_[outliers_++] = static_cast<std::int32_t>(i);
     }
