@@ -8,6 +8,7 @@
 #include <set>
 
 #include "kernels/cpu/linear/identity.h"
+#include "kernels/cpu/linear/products.h"
 #include "linear_reference.h"
 #include "linear_testing.h"
 #include "precision/encodings/block_forms.h"
@@ -185,6 +186,38 @@ TEST(Linear, BitsDoNotDependOnBatchOrThreads) {
         }
       }
     }
+  }
+}
+
+/// More rows than the second cache holds are divided the other way round: each group of rows meets
+/// all panels. Every row has the bits that it has among 37.
+TEST(Linear, BitsDoNotDependOnHowRowsAreDivided) {
+  constexpr std::int64_t kColumns = 133, kDepth = 704, kPart = 37;
+  const auto compare = [&](const LinearKernel& kernel, std::int64_t operand_bytes) {
+    const std::int64_t rows = kNearBytes / (kDepth * operand_bytes) + 150;
+    const auto weight = testing::random_weight(kernel.identity.encoding, kColumns, kDepth, 41);
+    const PackedWeight packed = testing::pack(kernel, weight, 2);
+    const Values x = testing::random_values(rows * kDepth, 42);
+    const Values all = testing::call(kernel, packed, x, {.m = rows}).y;
+    expect_bits(testing::call(kernel, packed, x, {.m = rows, .threads = 2}).y, all,
+                std::string(kernel.identity.kernel));
+    for (const std::int64_t first : {std::int64_t{0}, std::int64_t{90}, rows / 2, rows - kPart}) {
+      const Values part(x.begin() + first * kDepth, x.begin() + (first + kPart) * kDepth);
+      const Values y = testing::call(kernel, packed, part, {.m = kPart}).y;
+      const Values expected(all.begin() + first * kColumns,
+                            all.begin() + (first + kPart) * kColumns);
+      expect_bits(y, expected, fmt::format("{} from row {}", kernel.identity.kernel, first));
+      if (HasFatalFailure()) return;
+    }
+  };
+  for (const LinearKernel* kernel : testing::runnable(Activation::native)) {
+    const Encoding e = kernel->identity.encoding;
+    if (e == Encoding::f32 || e == Encoding::bf16 || e == Encoding::nf4) compare(*kernel, 2);
+    if (HasFatalFailure()) return;
+  }
+  for (const LinearKernel* kernel : testing::runnable(Activation::int8_dynamic)) {
+    compare(*kernel, 1);
+    if (HasFatalFailure()) return;
   }
 }
 

@@ -12,9 +12,6 @@
 namespace assay::kernels::cpu {
 namespace {
 
-/// Whether so few elements are not worth a wake-up.
-[[nodiscard]] bool is_serial(std::int64_t elements) { return elements < 1 << 14; }
-
 /// Calls body(thread, begin, end), divided only where it is worth a wake-up.
 template <typename Body>
 void divide(base::ThreadPool& pool, std::int64_t count, std::int64_t elements, const Body& body) {

@@ -24,9 +24,6 @@ struct Operand {
   }
 };
 
-/// Below this many elements a second thread costs more than it saves.
-constexpr std::int64_t kSerialElements = 1 << 14;
-
 Operand load_operand(LinearCall& call, const NativeOps& ops, std::int64_t k_padded) {
   const tensor::MatrixView& x = call.x;
   const auto element = static_cast<std::int64_t>(tensor::size_of(ops.operand));
@@ -41,7 +38,7 @@ Operand load_operand(LinearCall& call, const NativeOps& ops, std::int64_t k_padd
           {x.row_bytes(r), x.type, ops.compute, x.cols, k_padded, out + r * k_padded * element});
     }
   };
-  if (x.rows * k_padded < kSerialElements) {
+  if (is_serial(x.rows * k_padded)) {
     load(0, 0, x.rows);
   } else {
     call.pool.parallel_for(x.rows, load);

@@ -45,6 +45,9 @@ inline constexpr std::int64_t kReadAheadRows = 17;
   return last || rows < kReadAheadRows ? Ahead{} : Ahead{codes + bytes, bytes};
 }
 
+/// Whether a pass over so few elements of x is done before a second thread would have woken.
+[[nodiscard]] constexpr bool is_serial(std::int64_t elements) { return elements < 1 << 14; }
+
 /// Rows of x that stay in the second cache while all panels pass by.
 inline constexpr std::int64_t kNearBytes = std::int64_t{5} << 18;
 
