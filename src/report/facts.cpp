@@ -63,8 +63,8 @@ void keep(Quantity& slot, const Quantity& found) {
 
 std::vector<std::string> texts(const Json& row, const char* key) {
   std::vector<std::string> result;
-  for (const Json& text : row.value(key, Json::array())) {
-    if (text.is_string()) result.push_back(text.get<std::string>());
+  for (const Json& one : row.value(key, Json::array())) {
+    if (one.is_string()) result.push_back(one.get<std::string>());
   }
   return result;
 }

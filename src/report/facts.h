@@ -31,8 +31,7 @@ struct Speed {
 struct Score {
   std::string title;  ///< "sst2 acc"
   Quantity metric;
-  std::vector<std::string>
-      notes;  ///< how it was scored: procedure, what was cut, what it depends on
+  std::vector<std::string> notes;  ///< procedure, what was cut, what the score depends on
 };
 
 /// What a cell's rows say, for one line of a table.
