@@ -67,10 +67,12 @@ struct Tile {
   }
 };
 
+/// Rows that one pointer reaches: an address is a base, and once or twice an index.
+constexpr int kReach = 3;
+
 template <int Rows, int Vectors>
 HWY_INLINE void multiply_tile(const Tile& tile) {
   const F32 d;
-  const float* x = tile.x;
   const std::int64_t stride = tile.stride;
   const std::byte* ahead = tile.ahead;
   VecF sums[Rows][Vectors];
@@ -81,19 +83,31 @@ HWY_INLINE void multiply_tile(const Tile& tile) {
       sums[r][v] = tile.first ? hn::Zero(d) : hn::Load(d, tile.acc + r * kPanel + v * kLanes);
     }
   }
-  for (std::int64_t i = 0; i < tile.k; ++i) {
+  // With a pointer for every row, general registers run out, and each depth fetches pointers from
+  // vector registers by the port that also multiplies.
+  constexpr int kPointers = (Rows + kReach - 1) / kReach;
+  const float* x[kPointers];
+#pragma GCC unroll 16
+  for (int p = 0; p < kPointers; ++p) x[p] = tile.x + p * kReach * stride;
+  const float* end = tile.panel + tile.k * kPanel;
+  for (const float* panel = tile.panel; panel != end; panel += kPanel) {
     VecF w[Vectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < Vectors; ++v) w[v] = hn::Load(d, tile.panel + i * kPanel + v * kLanes);
+    for (int v = 0; v < Vectors; ++v) w[v] = hn::Load(d, panel + v * kLanes);
     if constexpr (Rows > kWideRows) {
       __builtin_prefetch(ahead, 0, 2);
       ahead += tile.ahead_step;
     }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
-      const VecF a = hn::Set(d, x[r * stride + i]);
+      const VecF a = hn::Set(d, x[r / kReach][r % kReach * stride]);
 #pragma GCC unroll 16
       for (int v = 0; v < Vectors; ++v) sums[r][v] = hn::MulAdd(a, w[v], sums[r][v]);
+    }
+#pragma GCC unroll 16
+    for (int p = 0; p < kPointers; ++p) {
+      ++x[p];
+      asm("" : "+r"(x[p]));  // else the compiler makes pointers for all rows out of them
     }
   }
 #pragma GCC unroll 16
