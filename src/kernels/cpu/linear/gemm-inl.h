@@ -54,7 +54,9 @@ struct Tile {
   const float* panel;
   std::int64_t k;
   float* acc;
-  bool first;  ///< acc is written, not added to
+  std::int64_t acc_stride;
+  bool first;         ///< acc is written, not added to
+  const float* bias;  ///< added to finished sums, or nullptr
   const std::byte* ahead;
   std::int64_t ahead_step;  ///< bytes a depth
 
@@ -62,6 +64,7 @@ struct Tile {
     Tile tile = *this;
     tile.panel += column;
     tile.acc += column;
+    if (bias != nullptr) tile.bias += column;
     tile.ahead += part * k * ahead_step;
     return tile;
   }
@@ -80,7 +83,8 @@ HWY_INLINE void multiply_tile(const Tile& tile) {
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 16
     for (int v = 0; v < Vectors; ++v) {
-      sums[r][v] = tile.first ? hn::Zero(d) : hn::Load(d, tile.acc + r * kPanel + v * kLanes);
+      sums[r][v] =
+          tile.first ? hn::Zero(d) : hn::LoadU(d, tile.acc + r * tile.acc_stride + v * kLanes);
     }
   }
   // With a pointer for every row, general registers run out, and each depth fetches pointers from
@@ -111,9 +115,13 @@ HWY_INLINE void multiply_tile(const Tile& tile) {
     }
   }
 #pragma GCC unroll 16
-  for (int r = 0; r < Rows; ++r) {
+  for (int v = 0; v < Vectors; ++v) {
+    const VecF bias = tile.bias != nullptr ? hn::LoadU(d, tile.bias + v * kLanes) : hn::Zero(d);
 #pragma GCC unroll 16
-    for (int v = 0; v < Vectors; ++v) hn::Store(sums[r][v], d, tile.acc + r * kPanel + v * kLanes);
+    for (int r = 0; r < Rows; ++r) {
+      const VecF sum = tile.bias != nullptr ? hn::Add(sums[r][v], bias) : sums[r][v];
+      hn::StoreU(sum, d, tile.acc + r * tile.acc_stride + v * kLanes);
+    }
   }
 }
 
@@ -147,7 +155,9 @@ inline void multiply_depths(const Block& block, std::int64_t begin, std::int64_t
             static_cast<const float*>(block.panel) + begin * kPanel,
             depth,
             block.acc,
+            block.acc_stride,
             block.first && begin == 0,
+            begin + depth == block.k ? block.bias : nullptr,
             ahead.from,
             step};
   if (step == 0) tile.ahead = static_cast<const std::byte*>(block.panel);
@@ -156,7 +166,7 @@ inline void multiply_depths(const Block& block, std::int64_t begin, std::int64_t
     const std::int64_t rows = (left + tiles - i - 1) / (tiles - i);
     choose_rows<kTileRows>(rows, tile);
     tile.x += rows * block.x_stride;
-    tile.acc += rows * kPanel;
+    tile.acc += rows * block.acc_stride;
     tile.ahead += step * depth * kParts;
     left -= rows;
   }

@@ -165,6 +165,15 @@ class Job {
                        std::int64_t rows, const Scratch& scratch) const {
     const std::int64_t bytes = k_padded_ * kPanel * x_.element;
     const Ahead ahead = panel_ahead(place, source.codes, bytes, rows);
+    if (stores_outputs(place.product, place.panel)) {
+      const LinearProduct& product = place.product;
+      const std::int64_t column0 = place.panel * kPanel;
+      const tensor::MatrixView y = product.y.columns(column0, kPanel);
+      ops_.multiply({x_.at(row0, 0), x_.stride, source.codes, k_padded_, rows, y.row<float>(row0),
+                     ahead, true, y.stride,
+                     product.bias.empty() ? nullptr : product.bias.data() + column0});
+      return;
+    }
     // A deep panel of f32 would not stay near for a second group of rows.
     const std::int64_t most = x_.element < 4 ? kSummedRows : rows;
     for (std::int64_t r = 0; r < rows; r += most) {
@@ -174,6 +183,12 @@ class Job {
                      part_of(ahead, r, count, rows), true});
       finish(place, row0 + r, count, scratch.acc);
     }
+  }
+
+  /// Whether the sums of a whole panel are the outputs but for the bias.
+  [[nodiscard]] bool stores_outputs(const LinearProduct& product, std::int64_t panel) const {
+    return ops_.stores && ops_.column_factor == 0.0F && product.y.type == tensor::DType::f32 &&
+           (panel + 1) * kPanel <= product.weight.n;
   }
 
   void multiply_decoded(const PanelSource& source, std::int64_t row0, std::int64_t rows,

@@ -24,7 +24,7 @@ struct Ahead {
   return {all.from + begin, all.bytes * (row + count) / rows - begin};
 }
 
-/// acc[r][c] += sum over i < k, ascending, of x[r][i] * panel[i][c]; acc has kPanel columns.
+/// acc[r][c] += sum over i < k, ascending, of x[r][i] * panel[i][c], for kPanel columns.
 struct Block {
   const void* x;          ///< operand type of the kernel
   std::int64_t x_stride;  ///< elements between rows
@@ -34,6 +34,9 @@ struct Block {
   float* acc;
   Ahead ahead = {};
   bool first = false;  ///< acc is written, not added to; only where NativeOps::starts says so
+  // Only where NativeOps::stores says so:
+  std::int64_t acc_stride = kPanel;  ///< floats between rows
+  const float* bias = nullptr;       ///< kPanel, added to the finished sums
 };
 
 /// acc[r][c] = the same in int32, but for what rows have in excess; x are int8 codes, or what
@@ -89,6 +92,7 @@ struct NativeOps {
   void (*load_row)(const LoadRow& row);
   void (*multiply)(const Block& block);
   bool starts = false;  ///< multiply heeds Block::first; else acc is zeroed before
+  bool stores = false;  ///< multiply heeds Block::acc_stride and bias: acc may be an f32 output
   void (*finish)(const Finish& finish);
   void (*half_to_float)(const std::uint16_t* in, std::int64_t count, float* out);
   /// out[c] = bytes[c] * factor[c] for a panel's columns.

@@ -17,6 +17,7 @@ inline NativeOps bf16_ops(std::int64_t unit, decltype(NativeOps::source) source,
   ops.load_row = load_row_bf16;
   ops.multiply = multiply_bf16;
   ops.starts = false;
+  ops.stores = false;
   ops.source = source;
   ops.decode = decode;
   ops.single = single;
