@@ -3,6 +3,7 @@
 #include <span>
 
 #include "base/thread_pool.h"
+#include "kernels/cpu/draw.h"
 #include "kernels/cpu/workspace.h"
 #include "tensor/tensor.h"
 
@@ -97,6 +98,10 @@ void gather_rows(tensor::MatrixView x, std::span<const std::int32_t> index, tens
 [[nodiscard]] double log_sum_exp(std::span<const float> x);
 /// Index of the largest; the first of equals.
 [[nodiscard]] std::int64_t argmax(std::span<const float> x);
+/// Token drawn from softmax(logits / temperature): of the top_k largest (of equals the first), then
+/// of the fewest likeliest whose weights reach top_p of the sum. -1 if the logits, of which there
+/// may be kMostWeights, hold NaN or +infinity, or nothing finite.
+[[nodiscard]] std::int32_t draw_token(std::span<const float> logits, const Draw& draw);
 /// True when every element of a floating matrix is finite.
 [[nodiscard]] bool all_finite(tensor::MatrixView x);
 
