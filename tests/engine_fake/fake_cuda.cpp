@@ -329,6 +329,16 @@ void row_statistics(MatrixView logits, std::int32_t* best, double* sums, Stream&
     }
   });
 }
+void draw_tokens(MatrixView logits, const Draw* draws, std::int32_t* tokens, Stream& stream) {
+  check_there(logits, stream);
+  add(stream, [=] {
+    for (std::int64_t r = 0; r < logits.rows; ++r) {
+      const std::span row(logits.row<float>(r), std::size_t(logits.cols));
+      if (fake::spoil_logits) row[0] = NAN;
+      tokens[r] = cpu::draw_token(row, draws[r]);
+    }
+  });
+}
 void gather_elements(MatrixView logits, const std::int32_t* rows, const std::int32_t* columns,
                      std::int64_t count, float* values, Stream& stream) {
   add(stream, [=] {
@@ -524,6 +534,7 @@ PackedWeight synthesize_on_device(const precision::SyntheticTensor& tensor, Enco
 namespace fake {
 
 bool forbid_allocation = false;
+bool spoil_logits = false;
 std::int64_t synchronizations = 0;
 std::int64_t bytes_to_host = 0;
 std::int64_t encoded_on_device = 0;

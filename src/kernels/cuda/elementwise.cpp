@@ -168,6 +168,12 @@ void row_statistics(MatrixView logits, std::int32_t* argmax, double* log_sum_exp
   check_launch("row_statistics");
 }
 
+void draw_tokens(MatrixView logits, const Draw* draws, std::int32_t* tokens, Stream& stream) {
+  const cudaStream_t s = ready(stream);
+  kernels_of(stream).draw_tokens(on_device(logits, stream), draws, tokens, s);
+  check_launch("draw_tokens");
+}
+
 void gather_elements(MatrixView logits, const std::int32_t* rows, const std::int32_t* columns,
                      std::int64_t count, float* values, Stream& stream) {
   const cudaStream_t s = ready(stream);

@@ -9,6 +9,7 @@
 
 namespace assay::kernels::cuda {
 
+using kernels::cpu::Draw;
 using kernels::cpu::UnaryFunction;
 
 // Row-wise operations on device memory, queued on a stream. As on the CPU every one computes in f32
@@ -103,6 +104,9 @@ void note_non_finite(tensor::MatrixView x, std::int32_t* flag, Stream& stream);
 /// double. Either may be nullptr.
 void row_statistics(tensor::MatrixView logits, std::int32_t* argmax, double* log_sum_exp,
                     Stream& stream);
+/// tokens[r] = draw_token(logits[r], draws[r]) of the CPU, of at most cpu::kMostWeights columns.
+void draw_tokens(tensor::MatrixView logits, const Draw* draws, std::int32_t* tokens,
+                 Stream& stream);
 /// values[i] = logits[rows[i], columns[i]].
 void gather_elements(tensor::MatrixView logits, const std::int32_t* rows,
                      const std::int32_t* columns, std::int64_t count, float* values,

@@ -40,6 +40,7 @@ bool attention_supports(const AttentionCall&, const DeviceInfo&, std::string* wh
 void attention(const AttentionCall&, Stream&, Workspace&) { refuse(); }
 void note_non_finite(MatrixView, std::int32_t*, Stream&) { refuse(); }
 void row_statistics(MatrixView, std::int32_t*, double*, Stream&) { refuse(); }
+void draw_tokens(MatrixView, const Draw*, std::int32_t*, Stream&) { refuse(); }
 void gather_elements(MatrixView, const std::int32_t*, const std::int32_t*, std::int64_t, float*,
                      Stream&) {
   refuse();

@@ -35,4 +35,7 @@ void gather_elements(DeviceMatrix logits, const std::int32_t* rows, const std::i
 void mean_rows(DeviceMatrix x, const SequenceData* sequences, int count, bool normalize,
                DeviceMatrix y, cudaStream_t);
 
+// draw.cu
+void draw_tokens(DeviceMatrix logits, const Draw* draws, std::int32_t* tokens, cudaStream_t);
+
 }  // namespace assay::kernels::cuda::ASSAY_CUDA_PATH

@@ -4,10 +4,13 @@
 
 #include <cstdint>
 
+#include "kernels/cpu/draw.h"
 #include "kernels/cuda/compiled_paths.h"
 #include "kernels/cuda/device_types.h"
 
 namespace assay::kernels::cuda {
+
+using cpu::Draw;
 
 enum class RowFunction : std::uint8_t { gelu_erf, gelu_tanh, relu, silu, tanh };
 
@@ -61,6 +64,7 @@ struct RowKernels {
   void (*note_non_finite)(DeviceMatrix x, std::int32_t* flag, cudaStream_t);
   void (*row_statistics)(DeviceMatrix logits, std::int32_t* argmax, double* log_sum_exp,
                          cudaStream_t);
+  void (*draw_tokens)(DeviceMatrix logits, const Draw* draws, std::int32_t* tokens, cudaStream_t);
   void (*gather_elements)(DeviceMatrix logits, const std::int32_t* rows,
                           const std::int32_t* columns, std::int64_t count, float* values,
                           cudaStream_t);
