@@ -2,14 +2,9 @@
 #include <cmath>
 
 #include "engine/model.h"
-#include "ops/sampling.h"
 
 namespace assay::engine {
 namespace {
-
-std::span<const float> row(tensor::MatrixView logits, std::int64_t r) {
-  return {logits.row<float>(r), static_cast<std::size_t>(logits.cols)};
-}
 
 void check_options(const SamplingOptions& options) {
   if (!(options.temperature >= 0.0F) || !std::isfinite(options.temperature)) {
@@ -21,9 +16,12 @@ void check_options(const SamplingOptions& options) {
   }
 }
 
-TokenId pick(std::span<const float> logits, const SamplingOptions& options, base::Random& random) {
-  return static_cast<TokenId>(
-      ops::sample(logits, options.temperature, options.top_k, options.top_p, random));
+/// The token behind `step`, which is all of its batch.
+TokenId next_token(Model& model, const Sequence& step, models::KvCache& cache,
+                   const SamplingOptions& options, base::Random& random) {
+  if (!(options.temperature > 0.0F)) return model.decode_greedy({&step, 1}, cache).front();
+  const ops::Draw draw{random.uniform(), options.temperature, options.top_p, options.top_k};
+  return model.decode_sampled({&step, 1}, cache, {&draw, 1}).front();
 }
 
 void check_positions(const Model& model, std::int64_t positions) {
@@ -59,10 +57,7 @@ std::vector<TokenId> generate(Model& model, std::span<const TokenId> prompt,
   std::span<const TokenId> next = prompt;
   while (true) {
     base::check_interrupted();
-    const Sequence step{next, 0};
-    const TokenId token = options.temperature > 0.0F
-                              ? pick(row(model.decode({&step, 1}, cache), 0), options, random)
-                              : model.decode_greedy({&step, 1}, cache).front();
+    const TokenId token = next_token(model, {next, 0}, cache, options, random);
     if (options.stop_at_eos && std::find(eos.begin(), eos.end(), token) != eos.end()) break;
     tokens.push_back(token);
     if (on_token && !on_token(token)) break;
@@ -79,7 +74,6 @@ std::vector<std::vector<TokenId>> sample_sequences(Model& model, int count, std:
   }
   check_positions(model, length);
   // Every sequence has its own stream, so that it does not depend on how many there are.
-  constexpr SamplingOptions kPlain{.temperature = 1.0F};
   base::Random seeds(seed);
   std::vector<base::Random> streams;
   std::vector<std::vector<TokenId>> sequences(static_cast<std::size_t>(count),
@@ -88,12 +82,15 @@ std::vector<std::vector<TokenId>> sample_sequences(Model& model, int count, std:
   for (int i = 0; i < count; ++i) streams.emplace_back(seeds.next());
   models::KvCache cache = model.make_cache(count, length);
   std::vector<Sequence> step(sequences.size());
+  std::vector<ops::Draw> draws(sequences.size());
   for (std::int64_t n = 1; n < length; ++n) {
     base::check_interrupted();
-    for (int i = 0; i < count; ++i) step[i] = {{&sequences[i].back(), 1}, i};
-    const tensor::MatrixView logits = model.decode(step, cache);
-    for (int i = 0; i < count; ++i)
-      sequences[i].push_back(pick(row(logits, i), kPlain, streams[i]));
+    for (int i = 0; i < count; ++i) {
+      step[i] = {{&sequences[i].back(), 1}, i};
+      draws[i].uniform = streams[i].uniform();
+    }
+    const std::span<const TokenId> tokens = model.decode_sampled(step, cache, draws);
+    for (int i = 0; i < count; ++i) sequences[i].push_back(tokens[i]);
   }
   return sequences;
 }

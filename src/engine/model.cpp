@@ -113,6 +113,11 @@ std::span<const TokenId> Model::decode_greedy(models::Batch batch, models::KvCac
   return state_->transformer.likeliest();
 }
 
+std::span<const TokenId> Model::decode_sampled(models::Batch batch, models::KvCache& cache,
+                                               std::span<const ops::Draw> draws) {
+  return state_->transformer.sample(batch, cache, draws, state_->context);
+}
+
 void Model::score(const Sequence& sequence, models::KvCache& cache,
                   const std::function<void(std::int64_t, std::span<const float>)>& each) {
   constexpr std::int64_t kChunk = 64;  // rows of logits held at a time

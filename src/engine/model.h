@@ -64,6 +64,11 @@ class Model {
   /// back from a device. Valid until the next call.
   [[nodiscard]] std::span<const TokenId> decode_greedy(models::Batch batch, models::KvCache& cache);
 
+  /// A step, and a token drawn behind each sequence by its Draw, the same for the same logits on
+  /// every device: all that is read back from one. Valid until the next call.
+  [[nodiscard]] std::span<const TokenId> decode_sampled(models::Batch batch, models::KvCache& cache,
+                                                        std::span<const ops::Draw> draws);
+
   /// Decoder: appends one sequence and calls `each(position, logits)` for every appended position
   /// in order (the first is the slot's length before the call), computing the head in chunks, so
   /// that memory stays bounded.

@@ -8,7 +8,8 @@ namespace assay::models {
 
 /// What a step computes from its batch.
 enum class StepKind {
-  tokens,  ///< decoders: logits behind every sequence
+  tokens,  ///< decoders: logits behind every sequence, the likeliest token of each
+  drawn,   ///< the same with a token drawn from each
   states,  ///< hidden states, where they are
   hidden,  ///< encoders: hidden states on the host
   classes,
@@ -25,6 +26,8 @@ struct Step {
   tensor::MatrixView result;     ///< where it was computed
   tensor::MatrixView read_back;  ///< encoders: on the host; decoders on a device: empty
   tensor::Buffer statistics;     ///< decoders on a device: log(sum(exp)) as f64, index as i32
+  tensor::Buffer drawing;        ///< decoders on a device: an ops::Draw, then the token of each
+  kernels::cuda::PinnedBuffer draws;  ///< what is copied to `drawing`
   kernels::cuda::PinnedBuffer host;
 
   std::vector<std::int64_t> key;

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 
 #include "models/transformer_impl.h"
-#include "ops/sampling.h"
 
 namespace assay::models {
 
@@ -68,6 +68,22 @@ void reserve_statistics(Step& step, std::int64_t rows, tensor::Device device) {
   reserve_host(step, bytes);
 }
 
+void reserve_drawing(Step& step, std::int64_t rows, tensor::Device device) {
+  const auto count = static_cast<std::size_t>(rows);
+  const std::size_t bytes = count * (sizeof(ops::Draw) + sizeof(TokenId));
+  if (step.drawing.size() < bytes) step.drawing = tensor::Buffer(bytes, device);
+  reserve_host(step, count * sizeof(TokenId));
+}
+
+/// Where the copy to a device, also that of a graph, finds them.
+void keep_draws(Step& step, std::span<const ops::Draw> draws) {
+  const std::size_t bytes = draws.size_bytes();
+  if (step.draws.size() < bytes) step.draws = kernels::cuda::PinnedBuffer(bytes);
+  std::memcpy(step.draws.data(), draws.data(), bytes);
+}
+
+bool decodes(StepKind kind) { return kind == StepKind::tokens || kind == StepKind::drawn; }
+
 }  // namespace
 
 bool Transformer::Impl::may_repeat(StepKind kind, Batch batch) const {
@@ -78,8 +94,8 @@ bool Transformer::Impl::may_repeat(StepKind kind, Batch batch) const {
 
 void Transformer::Impl::fill(Step& step, StepKind kind, Batch batch, const KvCache* cache,
                              bool repeats) const {
-  step.tables.fill(batch, cache, config, kind == StepKind::tokens,
-                   repeats ? key_bound(batch, cache) : 0);
+  step.tables.fill(batch, cache, config, decodes(kind), repeats ? key_bound(batch, cache) : 0);
+  if (kind == StepKind::drawn && !on_cpu()) keep_draws(step, draws);
 }
 
 void Transformer::Impl::begin_notes(ops::Context& context) {
@@ -103,6 +119,7 @@ void Transformer::Impl::compute(StepKind kind, Step& step, KvCache* cache, ops::
   located(states, "the last norm", context);
   switch (kind) {
     case StepKind::tokens:
+    case StepKind::drawn:
       step.result = logits(states, step.tables.picked(states.device), context);
       break;
     case StepKind::classes:
@@ -126,11 +143,34 @@ void Transformer::Impl::queue(StepKind kind, Step& step, KvCache* cache, ops::Co
   each_queue(arenas, context, [](ops::CudaQueue& queue) { queue.copy_notes(); });
 }
 
+void Transformer::Impl::reserve_read_back(StepKind kind, Step& step, std::int64_t rows,
+                                          tensor::Device device) const {
+  if (kind == StepKind::tokens) {
+    reserve_statistics(step, rows, device);
+  } else if (kind == StepKind::drawn) {
+    reserve_drawing(step, rows, device);
+  } else {
+    reserve_host(step, result_bytes(kind, step));
+  }
+}
+
+void Transformer::Impl::draw(Step& step, ops::Context& context) {
+  const MatrixView& result = step.result;
+  kernels::cuda::Stream& stream = context.queue(result.device).stream;
+  const auto count = static_cast<std::size_t>(result.rows);
+  auto* how = step.drawing.as<ops::Draw>();
+  auto* tokens = reinterpret_cast<TokenId*>(how + count);
+  stream.copy_to_device(how, step.draws.data(), count * sizeof(ops::Draw));
+  ops::sample(result, how, tokens, context);
+  stream.copy_to_host(step.host.data(), tokens, count * sizeof(TokenId));
+}
+
 void Transformer::Impl::read_back(StepKind kind, Step& step, ops::Context& context) {
   const MatrixView& result = step.result;
   ops::CudaQueue& queue = context.queue(result.device);
+  reserve_read_back(kind, step, result.rows, result.device);
+  if (kind == StepKind::drawn) return draw(step, context);
   if (kind == StepKind::tokens) {
-    reserve_statistics(step, result.rows, result.device);
     auto* sums = step.statistics.as<double>();
     auto* best = reinterpret_cast<std::int32_t*>(sums + result.rows);
     kernels::cuda::row_statistics(result, best, sums, queue.stream);
@@ -140,7 +180,6 @@ void Transformer::Impl::read_back(StepKind kind, Step& step, ops::Context& conte
   }
   const std::size_t bytes =
       static_cast<std::size_t>(result.rows * result.cols) * tensor::size_of(result.type);
-  reserve_host(step, bytes);
   queue.stream.copy_to_host(step.host.data(), result.data, bytes);
   step.read_back = {step.host.data(), result.type, result.rows, result.cols, result.cols, {}};
 }
@@ -186,11 +225,7 @@ void Transformer::Impl::capture(StepKind kind, Step& step, Batch batch, KvCache*
   current = &step;
   fill(step, kind, batch, cache, true);
   step.tables.upload(queue_there);  // has its memory from now on
-  if (kind == StepKind::tokens) {
-    reserve_statistics(step, step.tables.sequence_count(), queue_there.device());
-  } else {
-    reserve_host(step, result_bytes(kind, step));
-  }
+  reserve_read_back(kind, step, step.tables.sequence_count(), queue_there.device());
   queue_there.stream.begin_capture();
   context.ledger.begin_capture();
   try {
@@ -286,7 +321,7 @@ MatrixView Transformer::decode(Batch batch, KvCache& cache, ops::Context& contex
 
 std::span<const TokenId> Transformer::likeliest() const {
   const MatrixView& result = impl_->current->result;
-  std::vector<TokenId>& best = impl_->likeliest;
+  std::vector<TokenId>& best = impl_->chosen;
   best.clear();
   if (!ops::on_cuda(result)) {
     for (std::int64_t r = 0; r < result.rows; ++r) {
@@ -304,6 +339,28 @@ std::span<const TokenId> Transformer::likeliest() const {
     best.push_back(indices[r]);
   }
   return best;
+}
+
+std::span<const TokenId> Transformer::sample(Batch batch, KvCache& cache,
+                                             std::span<const ops::Draw> draws,
+                                             ops::Context& context) {
+  if (draws.size() != batch.size()) {
+    fail(ErrorCode::internal, "{} draws for {} sequences", draws.size(), batch.size());
+  }
+  impl_->draws = draws;
+  impl_->run(StepKind::drawn, batch, &cache, context);
+  const MatrixView& result = impl_->current->result;
+  std::vector<TokenId>& tokens = impl_->chosen;
+  tokens.resize(draws.size());
+  if (ops::on_cuda(result)) {
+    std::memcpy(tokens.data(), impl_->current->host.data(), tokens.size() * sizeof(TokenId));
+  } else {
+    ops::sample(result, draws.data(), tokens.data(), context);
+  }
+  if (std::ranges::any_of(tokens, [](TokenId token) { return token < 0; })) {
+    fail(ErrorCode::numeric, "the {} logits to sample from are not finite", result.cols);
+  }
+  return tokens;
 }
 
 MatrixView Transformer::encode(Batch batch, EncoderOutput output, ops::Context& context) {

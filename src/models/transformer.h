@@ -10,6 +10,7 @@
 #include "models/config.h"
 #include "ops/attention.h"
 #include "ops/linear.h"
+#include "ops/sampling.h"
 
 namespace assay::models {
 
@@ -101,6 +102,11 @@ class Transformer {
   [[nodiscard]] tensor::MatrixView decode(Batch batch, KvCache& cache, ops::Context& context);
   /// After decode(): the likeliest token behind each sequence, the first of equals.
   [[nodiscard]] std::span<const TokenId> likeliest() const;
+  /// As decode(), and a token drawn behind each sequence by its Draw: all that is read back from a
+  /// device. Numeric error if the logits hold NaN or +infinity. Valid until the next call.
+  [[nodiscard]] std::span<const TokenId> sample(Batch batch, KvCache& cache,
+                                                std::span<const ops::Draw> draws,
+                                                ops::Context& context);
 
   /// Encoder: hidden states [total tokens, hidden]; class logits [sequences, labels]; embeddings
   /// [sequences, hidden], the mean over tokens, then L2-normalized if asked. On the host, classes

@@ -8,6 +8,7 @@
 #include "models/arena.h"
 #include "models/step.h"
 #include "models/transformer.h"
+#include "ops/sampling.h"
 
 namespace assay::models {
 
@@ -79,10 +80,11 @@ struct Transformer::Impl {
   tensor::Buffer chosen_rows;  ///< of logits() on a device
   kernels::cuda::PinnedBuffer host_copy;
   bool use_graphs = true;
-  mutable std::vector<TokenId> likeliest;
-  std::vector<Share> shares;  ///< by expert
-  bool overflowed = false;    ///< infinity where a later op may hide it
-  bool locating = false;      ///< every op's output is checked, to name the layer of a NaN
+  mutable std::vector<TokenId> chosen;  ///< by the last step, one behind each sequence
+  std::span<const ops::Draw> draws;     ///< of the step that runs
+  std::vector<Share> shares;            ///< by expert
+  bool overflowed = false;              ///< infinity where a later op may hide it
+  bool locating = false;  ///< every op's output is checked, to name the layer of a NaN
 
   void resolve();
   void make_arenas(ops::Context& context);
@@ -147,6 +149,10 @@ struct Transformer::Impl {
   void capture(StepKind kind, Step& step, Batch batch, KvCache* cache, ops::Context& context);
   void queue(StepKind kind, Step& step, KvCache* cache, ops::Context& context);
   void read_back(StepKind kind, Step& step, ops::Context& context);
+  /// Queues the draws' way to the device, the drawing and the tokens' way back.
+  void draw(Step& step, ops::Context& context);
+  /// Makes the memory that read_back() uses for `rows` rows on a device.
+  void reserve_read_back(StepKind kind, Step& step, std::int64_t rows, tensor::Device device) const;
   [[nodiscard]] std::size_t result_bytes(StepKind kind, const Step& step) const;
   void compute(StepKind kind, Step& step, KvCache* cache, ops::Context& context);
   void begin_notes(ops::Context& context);

@@ -3,17 +3,19 @@
 #include <cstdint>
 #include <span>
 
-#include "base/hash.h"
+#include "ops/context.h"
 
 namespace assay::ops {
+
+using kernels::cpu::Draw;
 
 /// Index of the largest logit; the first of equals. Numeric error if a logit is NaN.
 [[nodiscard]] std::int64_t argmax(std::span<const float> logits);
 
-/// Draws an index from softmax(logits / temperature), in double; `top_k` largest only (0: all),
-/// then the smallest set of the likeliest whose probabilities reach `top_p` (1: all). A temperature
-/// of 0 or less is argmax. Numeric error if the logits hold NaN or +infinity, or nothing finite.
-[[nodiscard]] std::int64_t sample(std::span<const float> logits, float temperature, int top_k,
-                                  float top_p, base::Random& random);
+/// tokens[r] is drawn from row r of f32 logits [rows, vocabulary] as draws[r] says
+/// (kernels::cpu::draw_token): the same on every device; -1 where the logits hold NaN or +infinity,
+/// or nothing finite. `draws` and `tokens` are where the logits are. On a CUDA device it is queued.
+/// Unsupported for a vocabulary beyond kernels::cpu::kMostWeights.
+void sample(tensor::MatrixView logits, const Draw* draws, std::int32_t* tokens, Context& context);
 
 }  // namespace assay::ops

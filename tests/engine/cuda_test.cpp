@@ -36,6 +36,12 @@ void expect_proved(Model& model) {
   }
 }
 
+const engine::SamplingOptions kSamplings[] = {
+    {.temperature = 1.0F, .seed = 1, .stop_at_eos = false},
+    {.temperature = 2.0F, .top_k = 20, .seed = 2, .stop_at_eos = false},
+    {.temperature = 0.8F, .top_p = 0.9F, .seed = 3, .stop_at_eos = false},
+    {.temperature = 1.5F, .top_k = 40, .top_p = 0.95F, .seed = 4, .stop_at_eos = false}};
+
 /// The recipe with fp16 in place of bf16, where the path that runs has no bf16.
 std::string here(const std::string& text) {
   if (kernels::cuda::device(0).has_bf16() || text == "fp32" || text == "fp16") return text;
@@ -357,6 +363,24 @@ TEST_F(Cuda, GraphsFollowCachesBatchesAndLongerSequences) {
   expect_proved(*model);
 }
 
+TEST_F(Cuda, SampledTokensAreThoseOfTheCpu) {
+  for (const char* name : {"llama_untied", "gemma2"}) {
+    const auto model = load_cuda(name, "fp32");
+    const auto plain = load_cuda(name, "fp32", {.graphs = false});
+    const auto host = load_on("cpu", name, "fp32");
+    for (const engine::SamplingOptions& options : kSamplings) {
+      const Tokens wanted = engine::generate(*host, {{3, 4, 5}}, 60, options);
+      EXPECT_EQ(engine::generate(*model, {{3, 4, 5}}, 60, options), wanted) << options.seed;
+      EXPECT_EQ(engine::generate(*plain, {{3, 4, 5}}, 60, options), wanted) << options.seed;
+    }
+    const auto wanted = engine::sample_sequences(*host, 5, 40, 7);
+    EXPECT_EQ(engine::sample_sequences(*model, 5, 40, 7), wanted);
+    EXPECT_GT(model->graphs().launches, 200);
+    EXPECT_EQ(plain->graphs().launches, 0);
+    expect_proved(*model);
+  }
+}
+
 TEST_F(Cuda, WhatIsNotANumberNamesItsLayer) {
   const ScratchFolder folder;
   RawTensors tensors = read_raw(golden_model("llama_single_kv") / "model.safetensors");
@@ -432,6 +456,11 @@ TEST_F(Cuda, ASplitOverDeviceAndCpuGivesTheSameLogits) {
   const Tokens ids = golden.tokens("seq4.ids");
   EXPECT_LE(disagreement(all_logits(*model, ids), golden.values("seq4.logits")), kTolerance);
   EXPECT_EQ(greedy(*model, golden.tokens("greedy0.prompt"), 32), golden.tokens("greedy0.tokens"));
+  const auto host = load_on("cpu", "llama_untied", "fp32");
+  for (const engine::SamplingOptions& options : kSamplings) {
+    EXPECT_EQ(engine::generate(*model, ids, 30, options),
+              engine::generate(*host, ids, 30, options));
+  }
   EXPECT_EQ(precision::compare(model->plan(), model->ledger()), "");
 }
 

@@ -55,6 +55,46 @@ TEST(FakeDevices, AGreedyStepWaitsOnceAndBringsNothingBesideItsGraph) {
   EXPECT_EQ(model->graphs().launches, 51);
 }
 
+TEST(FakeDevices, ASampledStepWaitsOnceAndBringsNothingBesideItsGraph) {
+  const auto model = load("llama_untied", "fp32");
+  models::KvCache cache = model->make_cache(3, 100);
+  Tokens last{3, 4, 5};
+  base::Random random(1);
+  const auto step = [&](float temperature) {
+    std::vector<engine::Sequence> batch;
+    std::vector<ops::Draw> draws;
+    for (int i = 0; i < 3; ++i) {
+      batch.push_back({{&last[std::size_t(i)], 1}, i});
+      draws.push_back({.uniform = random.uniform(), .temperature = temperature, .top_k = 40});
+    }
+    const auto next = model->decode_sampled(batch, cache, draws);
+    std::copy(next.begin(), next.end(), last.begin());
+  };
+  step(1.0F);
+  step(1.0F);  // captured
+  const std::int64_t waits = fake::synchronizations;
+  const std::int64_t bytes = fake::bytes_to_host;
+  for (int i = 0; i < 50; ++i) step(0.1F * static_cast<float>(i));
+  EXPECT_EQ(fake::synchronizations - waits, 50);
+  EXPECT_EQ(fake::bytes_to_host, bytes);
+  EXPECT_EQ(model->graphs().captured, 1);
+  EXPECT_EQ(model->graphs().launches, 51);
+}
+
+TEST(FakeDevices, LogitsThatAreNotFiniteAreAnErrorOfSampling) {
+  const auto model = load("llama_untied", "fp32");
+  models::KvCache cache = model->make_cache(1, 8);
+  const TokenId token = 7;
+  const engine::Sequence step{{&token, 1}, 0};
+  const ops::Draw draw;
+  fake::spoil_logits = true;
+  expect_error(ErrorCode::numeric, {"logits to sample from"}, [&] {
+    (void)model->decode_sampled({&step, 1}, cache, {&draw, 1});
+  });
+  fake::spoil_logits = false;
+  EXPECT_GE(model->decode_sampled({&step, 1}, cache, {&draw, 1}).front(), 0);
+}
+
 TEST(FakeDevices, EveryLaunchOfAGraphIsInTheLedger) {
   const auto model = load("llama_untied", "int8");
   models::KvCache cache = model->make_cache(1, 100);
