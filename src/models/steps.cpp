@@ -158,6 +158,7 @@ void Transformer::Impl::draw(Step& step, ops::Context& context) {
   const MatrixView& result = step.result;
   kernels::cuda::Stream& stream = context.queue(result.device).stream;
   const auto count = static_cast<std::size_t>(result.rows);
+  reserve_drawing(step, result.rows, result.device);
   auto* how = step.drawing.as<ops::Draw>();
   auto* tokens = reinterpret_cast<TokenId*>(how + count);
   stream.copy_to_device(how, step.draws.data(), count * sizeof(ops::Draw));
@@ -168,9 +169,9 @@ void Transformer::Impl::draw(Step& step, ops::Context& context) {
 void Transformer::Impl::read_back(StepKind kind, Step& step, ops::Context& context) {
   const MatrixView& result = step.result;
   ops::CudaQueue& queue = context.queue(result.device);
-  reserve_read_back(kind, step, result.rows, result.device);
   if (kind == StepKind::drawn) return draw(step, context);
   if (kind == StepKind::tokens) {
+    reserve_statistics(step, result.rows, result.device);
     auto* sums = step.statistics.as<double>();
     auto* best = reinterpret_cast<std::int32_t*>(sums + result.rows);
     kernels::cuda::row_statistics(result, best, sums, queue.stream);
@@ -180,6 +181,7 @@ void Transformer::Impl::read_back(StepKind kind, Step& step, ops::Context& conte
   }
   const std::size_t bytes =
       static_cast<std::size_t>(result.rows * result.cols) * tensor::size_of(result.type);
+  reserve_host(step, bytes);
   queue.stream.copy_to_host(step.host.data(), result.data, bytes);
   step.read_back = {step.host.data(), result.type, result.rows, result.cols, result.cols, {}};
 }
