@@ -75,7 +75,8 @@ TEST(Linear, DeepAndWide) {
     const auto weight = testing::random_weight(encoding, 70, k, 3);
     const PackedWeight packed = testing::pack(*kernel, weight);
     for (const std::int64_t m : {1, 4, 61}) {
-      check_native(*kernel, weight, packed, {.m = m}, testing::random_values(m * k, 4));
+      check_native(*kernel, weight, packed, {.m = m, .bias = testing::random_values(70, 5)},
+                   testing::random_values(m * k, 4));
       if (HasFatalFailure()) return;
     }
   }

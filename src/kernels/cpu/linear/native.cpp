@@ -166,12 +166,9 @@ class Job {
     const std::int64_t bytes = k_padded_ * kPanel * x_.element;
     const Ahead ahead = panel_ahead(place, source.codes, bytes, rows);
     if (stores_outputs(place.product, place.panel)) {
-      const LinearProduct& product = place.product;
-      const std::int64_t column0 = place.panel * kPanel;
-      const tensor::MatrixView y = product.y.columns(column0, kPanel);
+      const tensor::MatrixView y = place.product.y.columns(place.panel * kPanel, kPanel);
       ops_.multiply({x_.at(row0, 0), x_.stride, source.codes, k_padded_, rows, y.row<float>(row0),
-                     ahead, true, y.stride,
-                     product.bias.empty() ? nullptr : product.bias.data() + column0});
+                     ahead, true, y.stride, bias_of(place)});
       return;
     }
     // A deep panel of f32 would not stay near for a second group of rows.
@@ -213,6 +210,11 @@ class Job {
     }
   }
 
+  static const float* bias_of(const PanelPlace& place) {
+    const std::span<const float> bias = place.product.bias;
+    return bias.empty() ? nullptr : bias.data() + place.panel * kPanel;
+  }
+
   void finish(const PanelPlace& place, std::int64_t row0, std::int64_t rows,
               const float* acc) const {
     const LinearProduct& product = place.product;
@@ -220,7 +222,7 @@ class Job {
     const tensor::MatrixView y = product.y.columns(column0, 0);
     const bool scaled = ops_.column_factor != 0.0F;
     ops_.finish({acc, rows, std::min(kPanel, product.weight.n - column0), y.row_bytes(row0),
-                 y.stride, y.type, product.bias.empty() ? nullptr : product.bias.data() + column0,
+                 y.stride, y.type, bias_of(place),
                  scaled ? product.weight.scales.as<float>() + column0 : nullptr,
                  ops_.column_factor});
   }
