@@ -34,6 +34,20 @@ TEST(FakeDevices, TheResultsAreThoseOfTheCpu) {
   }
 }
 
+/// step(i) decodes the i-th token of each sequence.
+template <typename Step>
+void expect_one_wait_a_step(const engine::Model& model, const Step& step) {
+  step(1);
+  step(2);  // captured
+  const std::int64_t waits = fake::synchronizations;
+  const std::int64_t bytes = fake::bytes_to_host;
+  for (int i = 0; i < 50; ++i) step(i);
+  EXPECT_EQ(fake::synchronizations - waits, 50);
+  EXPECT_EQ(fake::bytes_to_host, bytes);
+  EXPECT_EQ(model.graphs().captured, 1);
+  EXPECT_EQ(model.graphs().launches, 51);
+}
+
 TEST(FakeDevices, AGreedyStepWaitsOnceAndBringsNothingBesideItsGraph) {
   const auto model = load("llama_untied", "fp32");
   models::KvCache cache = model->make_cache(3, 100);
@@ -44,15 +58,7 @@ TEST(FakeDevices, AGreedyStepWaitsOnceAndBringsNothingBesideItsGraph) {
     const auto next = model->decode_greedy(batch, cache);
     std::copy(next.begin(), next.end(), last.begin());
   };
-  step();
-  step();  // captured
-  const std::int64_t waits = fake::synchronizations;
-  const std::int64_t bytes = fake::bytes_to_host;
-  for (int i = 0; i < 50; ++i) step();
-  EXPECT_EQ(fake::synchronizations - waits, 50);
-  EXPECT_EQ(fake::bytes_to_host, bytes);
-  EXPECT_EQ(model->graphs().captured, 1);
-  EXPECT_EQ(model->graphs().launches, 51);
+  expect_one_wait_a_step(*model, [&](int) { step(); });
 }
 
 TEST(FakeDevices, ASampledStepWaitsOnceAndBringsNothingBesideItsGraph) {
@@ -70,15 +76,7 @@ TEST(FakeDevices, ASampledStepWaitsOnceAndBringsNothingBesideItsGraph) {
     const auto next = model->decode_sampled(batch, cache, draws);
     std::copy(next.begin(), next.end(), last.begin());
   };
-  step(1.0F);
-  step(1.0F);  // captured
-  const std::int64_t waits = fake::synchronizations;
-  const std::int64_t bytes = fake::bytes_to_host;
-  for (int i = 0; i < 50; ++i) step(0.1F * static_cast<float>(i));
-  EXPECT_EQ(fake::synchronizations - waits, 50);
-  EXPECT_EQ(fake::bytes_to_host, bytes);
-  EXPECT_EQ(model->graphs().captured, 1);
-  EXPECT_EQ(model->graphs().launches, 51);
+  expect_one_wait_a_step(*model, [&](int i) { step(0.1F * static_cast<float>(i)); });
 }
 
 TEST(FakeDevices, LogitsThatAreNotFiniteAreAnErrorOfSampling) {
