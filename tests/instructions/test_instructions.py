@@ -19,7 +19,6 @@ import unittest
 
 PROGRAM = os.environ.get("ASSAY_DECODE_STEPS", "")
 RECORD = pathlib.Path(__file__).with_name("decode_step.json")
-HEADER = pathlib.Path("/usr/include/valgrind/callgrind.h")
 RECIPES = ["bf16", "int8", "nf4"]
 STEPS = 8
 SLACK = 1.05
@@ -32,8 +31,8 @@ def why_not():
     if not os.access(PROGRAM, os.X_OK):
         return "ASSAY_DECODE_STEPS does not name a program"
     flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    if not HEADER.exists():
-        return "valgrind/callgrind.h was not there when the program was built"
+    if subprocess.run([PROGRAM], capture_output=True, check=False).returncode == 3:
+        return "the program was built without valgrind/callgrind.h"
     return "" if re.search(r"\bavx2\b", flags) else "this processor has no AVX2"
 
 
